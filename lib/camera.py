@@ -1,0 +1,67 @@
+"""Pinhole cameras in Human3.6M's conventions.
+
+World space: millimetres, Z up. Camera space: millimetres, x right, y down, z forward,
+`camera = R @ world + t` (t is the world origin seen from the camera, not the camera's position).
+Pixel space: `pixel = f * camera_xy / camera_z + c`. Screen space: what the network reads, x in [-1, 1]
+across the picture's width, y in [-h/w, h/w].
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Camera:
+    """One calibrated camera without lens distortion: R (3, 3), t (3,) mm, f (2,) px, c (2,) px, size in px."""
+
+    R: np.ndarray
+    t: np.ndarray
+    f: np.ndarray
+    c: np.ndarray
+    width: int
+    height: int
+
+
+def world_to_camera(points: np.ndarray, R: np.ndarray, t: np.ndarray) -> np.ndarray:
+    """World points (..., J, 3) to camera axes: R (..., 3, 3) @ point + t (..., 3), same unit as t."""
+    return points @ np.swapaxes(R, -1, -2) + np.asarray(t)[..., None, :]
+
+
+def camera_to_pixel(points: np.ndarray, f: np.ndarray, c: np.ndarray) -> np.ndarray:
+    """Camera-space points (..., J, 3) to pixels (..., J, 2) with f, c (..., 2) px."""
+    return points[..., :2] / points[..., 2:] * np.asarray(f)[..., None, :] + np.asarray(c)[..., None, :]
+
+
+def pixel_to_screen(pixels: np.ndarray, width: np.ndarray, height: np.ndarray) -> np.ndarray:
+    """Pixels (..., J, 2) to screen space: pixel / w * 2 - (1, h/w), with w, h scalars or (...)."""
+    width, height = np.asarray(width, np.float64), np.asarray(height, np.float64)
+    offset = np.stack([np.ones_like(width), height / width], axis=-1)
+    return pixels / width[..., None, None] * 2 - offset[..., None, :]
+
+
+def screen_to_pixel(screen: np.ndarray, width: np.ndarray, height: np.ndarray) -> np.ndarray:
+    """Inverse of `pixel_to_screen`."""
+    width, height = np.asarray(width, np.float64), np.asarray(height, np.float64)
+    offset = np.stack([np.ones_like(width), height / width], axis=-1)
+    return (screen + offset[..., None, :]) * width[..., None, None] / 2
+
+
+def look_at(
+    position: np.ndarray, target: np.ndarray, f: np.ndarray, c: np.ndarray, width: int, height: int, roll: float = 0.0
+) -> Camera:
+    """A camera at `position` (3,) mm, world, whose optical axis goes through `target`; the picture's up is world Z.
+
+    roll: rotation about the optical axis in radians, clockwise as seen in the picture.
+    """
+    position, target = np.asarray(position, np.float64), np.asarray(target, np.float64)
+    forward = target - position
+    forward /= np.linalg.norm(forward)
+    right = np.cross(forward, [0.0, 0.0, 1.0])
+    if np.linalg.norm(right) < 1e-9:
+        raise ValueError("look_at: the viewing direction is vertical, so the picture's up is undefined")
+    right /= np.linalg.norm(right)
+    down = np.cross(forward, right)
+    cos, sin = np.cos(roll), np.sin(roll)
+    R = np.array([[cos, -sin, 0], [sin, cos, 0], [0, 0, 1]]) @ np.stack([right, down, forward])
+    return Camera(R, -R @ position, np.asarray(f, np.float64), np.asarray(c, np.float64), int(width), int(height))

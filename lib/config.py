@@ -1,0 +1,283 @@
+"""Configuration: YAML in, frozen dataclasses out; anything unknown, missing or ill-typed is one clear line.
+
+`Config` stops at the factories (`build_model`, `build_table`, ...); below them functions take plain arguments.
+"""
+
+import dataclasses
+import difflib
+import types
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+import yaml
+
+from lib.errors import UserError
+
+MAX_YAML_BYTES = 1_000_000
+
+
+@dataclass(frozen=True)
+class NoiseConfig:
+    """Noise that stands in for a 2D detector when training without a detection file (docs/data.md).
+
+    Pixels of a person box of MODEL.input_shape; one value for all joints or one per joint. A joint becomes an outlier
+    with `outlier_probability`; then it is drawn uniformly from the person's box.
+    """
+
+    mean: tuple[float, ...] = (0.0,)
+    std: tuple[float, ...] = (4.0,)
+    outlier_probability: tuple[float, ...] = (0.01,)
+
+
+@dataclass(frozen=True)
+class DatasetConfig:
+    """Which samples. train_list, test_list: names of the registry in data/__init__.py."""
+
+    train_list: tuple[str, ...]
+    test_list: tuple[str, ...]
+    input_joint_set: str = "human36"
+    target_joint_set: str = "human36"
+    workers: int = 2
+    use_gt_input: bool = True
+    data_dir: str = "./data"
+    detection_file: str = ""
+    detection_noise: NoiseConfig = NoiseConfig()
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Which network, on which hierarchy, with which losses."""
+
+    name: Literal["HGN"] = "HGN"
+    hidden_dim: int = 128
+    fusion: Literal["released", "parallel"] = "released"
+    coarsen_levels: int = 9
+    smpl_dir: str = "./smplpytorch/smplpytorch/native/models"
+    input_shape: tuple[int, ...] = (384, 288)
+    joint_loss_weight: float = 100.0
+    normal_loss_weight: float = 0.0
+    edge_loss_weight: float = 0.0
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """The schedule."""
+
+    print_freq: int = 50
+    batch_size: int = 64
+    shuffle: bool = True
+    begin_epoch: int = 0
+    end_epoch: int = 150
+    optimizer: Literal["adam", "rmsprop", "sgd"] = "adam"
+    lr: float = 1e-3
+    scheduler: Literal["step", "plateau"] = "step"
+    lr_step: tuple[int, ...] = (20, 40, 60, 80, 100, 120, 140)
+    lr_factor: float = 0.9
+    keep: int = 0
+    checkpoint_minutes: float = 10.0
+
+
+@dataclass(frozen=True)
+class AugConfig:
+    """Augmentation of training samples. rotate_factor: largest rotation about the optical axis, in degrees."""
+
+    flip: bool = False
+    rotate_factor: float = 0.0
+
+
+@dataclass(frozen=True)
+class TestConfig:
+    """Testing and its pictures."""
+
+    __test__ = False  # not a pytest class
+
+    batch_size: int = 64
+    shuffle: bool = False
+    weight_path: str = "./pretrained"
+    vis: bool = False
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """Where runs are written. time_zone names the run folders: UTC+9 as published, local, or a zone's name."""
+
+    experiment_dir: str = "./experiment"
+    time_zone: str = "UTC+9"
+
+
+@dataclass(frozen=True)
+class Config:
+    """One configuration; sections as in the release's YAML files."""
+
+    DATASET: DatasetConfig
+    MODEL: ModelConfig = field(default_factory=ModelConfig)
+    TRAIN: TrainConfig = field(default_factory=TrainConfig)
+    AUG: AugConfig = field(default_factory=AugConfig)
+    TEST: TestConfig = field(default_factory=TestConfig)
+    RUN: RunConfig = field(default_factory=RunConfig)
+
+
+def load_config(path: str | Path, overrides: dict[str, Any] | None = None) -> Config:
+    """Read a YAML file; `overrides` maps dotted keys ("TRAIN.lr") to values, or to text in YAML's spelling."""
+    path = Path(path)
+    try:
+        if path.stat().st_size > MAX_YAML_BYTES:
+            raise UserError(f"{path}: {path.stat().st_size} bytes are too many for a configuration file")
+        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such configuration file; the project's own are in asset/yaml") from None
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror})") from None
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise UserError(f"{path}: line {line} is not valid YAML ({error.problem})") from None
+    except (yaml.YAMLError, UnicodeDecodeError, ValueError, RecursionError) as error:
+        raise UserError(f"{path}: is not a YAML text file ({type(error).__name__})") from None
+    if not isinstance(tree, dict):
+        raise UserError(f"{path}: expected sections such as DATASET: and MODEL:, found {_kind(tree)}")
+    for dotted, value in (overrides or {}).items():
+        _override(tree, dotted, value, path)
+    return config_from_dict(tree, path)
+
+
+def config_from_dict(tree: dict[str, Any], source: str | Path) -> Config:
+    """A Config from nested plain values, as stored in YAML files and checkpoints; `source` is named in errors."""
+    config = _build(Config, tree, "", source)
+    _check_values(config, source)
+    return config
+
+
+def config_to_dict(config: Any) -> dict[str, Any]:
+    """The inverse of `config_from_dict`: nested dicts, lists and scalars."""
+
+    def plain(value):
+        if isinstance(value, dict):
+            return {k: plain(v) for k, v in value.items()}
+        return [plain(v) for v in value] if isinstance(value, tuple) else value
+
+    return plain(dataclasses.asdict(config))
+
+
+def parse_set_arguments(arguments: list[str]) -> dict[str, str]:
+    """["TRAIN.lr=0.01", ...] of the command line to overrides for `load_config`."""
+    overrides = {}
+    for argument in arguments:
+        key, separator, value = argument.partition("=")
+        if not separator or not key:
+            raise UserError(f"--set {argument}: write it as --set SECTION.KEY=VALUE, for example --set TRAIN.lr=0.001")
+        overrides[key.strip()] = value
+    return overrides
+
+
+def _override(tree: dict, dotted: str, value: Any, path: Path) -> None:
+    hints: Any = Config
+    *sections, name = dotted.split(".")
+    for section in sections:
+        hints = get_type_hints(hints).get(section) if dataclasses.is_dataclass(hints) else None
+        if tree.get(section) is None:
+            tree[section] = {}
+        tree = tree[section]
+        if not isinstance(tree, dict):
+            raise UserError(f"{path}: --set {dotted}: {section} is {_kind(tree)}, not a section")
+    wanted = get_type_hints(hints).get(name) if dataclasses.is_dataclass(hints) else None
+    if isinstance(value, str) and wanted not in (str, None) and get_origin(wanted) is not Literal:
+        try:
+            value = yaml.safe_load(value)
+        except (yaml.YAMLError, ValueError, RecursionError):
+            raise UserError(f"--set {dotted}={value}: the value is not valid YAML") from None
+    tree[name] = value
+
+
+def _build(cls: type, tree: Any, prefix: str, source: str | Path) -> Any:
+    if tree is None:
+        tree = {}
+    if not isinstance(tree, dict):
+        raise UserError(f"{source}: {prefix.rstrip('.')} must be a section of keys, found {_kind(tree)}")
+    hints = get_type_hints(cls)
+    for key in tree:
+        if key not in hints:
+            near = difflib.get_close_matches(str(key), hints, n=1, cutoff=0.4)
+            hint = f"did you mean {prefix}{near[0]}?" if near else f"known keys: {', '.join(hints)}"
+            raise UserError(f"{source}: unknown key {prefix}{key}; {hint}")
+    values = {}
+    for f in dataclasses.fields(cls):
+        required = f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
+        if f.name in tree or (required and dataclasses.is_dataclass(hints[f.name])):
+            values[f.name] = _convert(tree.get(f.name), hints[f.name], prefix + f.name, source)
+        elif required:
+            raise UserError(f"{source}: missing key {prefix}{f.name} ({_describe(hints[f.name])})")
+    return cls(**values)
+
+
+def _convert(value: Any, wanted: Any, name: str, source: str | Path) -> Any:
+    """`value` as type `wanted`, or the UserError that says what was expected."""
+    if dataclasses.is_dataclass(wanted):
+        return _build(wanted, value, name + ".", source)
+    origin = get_origin(wanted)
+    if origin is Literal and value in get_args(wanted) and isinstance(value, str):
+        return value
+    if origin is tuple and isinstance(value, (list, tuple)):
+        return tuple(_convert(v, get_args(wanted)[0], f"{name}[{i}]", source) for i, v in enumerate(value))
+    if wanted is float and isinstance(value, (int, float)) and not isinstance(value, bool):
+        return float(value)
+    if wanted is float and isinstance(value, str):  # YAML 1.1 reads 1e-3 as text
+        try:
+            return float(value)
+        except ValueError:
+            pass
+    if origin is None and wanted is not float and type(value) is wanted:
+        return value
+    hint = ""
+    if origin is Literal and isinstance(value, str):
+        near = difflib.get_close_matches(value, get_args(wanted), n=1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+    raise UserError(f"{source}: {name} must be {_describe(wanted)}, found {_kind(value)}{hint}")
+
+
+def _describe(wanted: Any) -> str:
+    if get_origin(wanted) is Literal:
+        return "one of " + ", ".join(get_args(wanted))
+    if get_origin(wanted) is tuple:
+        return f"a list, each entry {_describe(get_args(wanted)[0])}"
+    if get_origin(wanted) in (Union, types.UnionType):
+        return " or ".join(_describe(w) for w in get_args(wanted))
+    return {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}.get(wanted, "a section")
+
+
+def _kind(value: Any) -> str:
+    if value is None:
+        return "nothing"
+    if isinstance(value, dict):
+        return "a section of keys"
+    if isinstance(value, (list, tuple)):
+        return f"a list of {len(value)}"
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _check_values(config: Config, source: str | Path) -> None:
+    """Ranges that types cannot say."""
+    D, M, T, A = config.DATASET, config.MODEL, config.TRAIN, config.AUG
+    rules = [
+        ("DATASET.workers", D.workers, D.workers >= 0, "0 or more"),
+        ("MODEL.hidden_dim", M.hidden_dim, 2 <= M.hidden_dim <= 4096 and M.hidden_dim % 2 == 0, "even, 2 to 4096"),
+        ("MODEL.coarsen_levels", M.coarsen_levels, 2 <= M.coarsen_levels <= 20, "2 to 20"),
+        ("MODEL.input_shape", M.input_shape, len(M.input_shape) == 2 and min(M.input_shape) > 0, "[height, width]"),
+        ("TRAIN.print_freq", T.print_freq, T.print_freq >= 1, "1 or more"),
+        ("TRAIN.batch_size", T.batch_size, T.batch_size >= 2, "2 or more (batch normalisation needs two samples)"),
+        ("TRAIN.begin_epoch", T.begin_epoch, T.begin_epoch >= 0, "0 or more"),
+        ("TRAIN.end_epoch", T.end_epoch, T.end_epoch >= T.begin_epoch, "at least TRAIN.begin_epoch"),
+        ("TRAIN.lr", T.lr, 0 < T.lr < float("inf"), "positive"),
+        ("TRAIN.lr_factor", T.lr_factor, 0 < T.lr_factor <= 1, "above 0, at most 1"),
+        ("TRAIN.keep", T.keep, T.keep >= 0, "0 or more"),
+        ("TRAIN.checkpoint_minutes", T.checkpoint_minutes, T.checkpoint_minutes > 0, "positive"),
+        ("AUG.rotate_factor", A.rotate_factor, 0 <= A.rotate_factor <= 180, "0 to 180 degrees"),
+        ("TEST.batch_size", config.TEST.batch_size, config.TEST.batch_size >= 1, "1 or more"),
+    ]
+    for weight in ("joint", "normal", "edge"):
+        value = getattr(M, f"{weight}_loss_weight")
+        rules.append((f"MODEL.{weight}_loss_weight", value, 0 <= value < float("inf"), "0 or more"))
+    for name, value, holds, expected in rules:
+        if not holds:
+            raise UserError(f"{source}: {name} is {value}, it must be {expected}")
