@@ -1,0 +1,71 @@
+"""Semantic graph convolution (Zhao et al., CVPR 2019) and the two blocks HGN builds from it.
+
+All layers here work node-major: features are (N, B, C), so that every product over nodes or channels is one matrix
+product for the whole batch.
+"""
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+MASKED_LOGIT = -9e15
+
+
+class SemGraphConv(nn.Module):
+    """y = diag(A) x W_0 + offdiag(A) x W_1 + b with A = row softmax of learned logits on the graph's entries.
+
+    adjacency (N, N) bool; one logit per entry, row-major. The row of a node without entries is uniform over all nodes,
+    as in the release: a softmax of equally masked logits.
+    """
+
+    def __init__(self, adjacency: np.ndarray, in_channels: int, out_channels: int):
+        super().__init__()
+        adjacency = torch.as_tensor(np.asarray(adjacency, dtype=bool))
+        self.weight = nn.Parameter(torch.empty(2, in_channels, out_channels))
+        self.logits = nn.Parameter(torch.ones(int(adjacency.sum())))
+        self.bias = nn.Parameter(torch.empty(out_channels))
+        self.register_buffer("entries", adjacency.flatten().nonzero().squeeze(1), persistent=False)
+        self.node_count = len(adjacency)
+        # One 3-D tensor on purpose: its fans, and so the published initial spread, are in * out and 2 * out.
+        nn.init.xavier_uniform_(self.weight, gain=1.414)
+        nn.init.uniform_(self.bias, -(out_channels**-0.5), out_channels**-0.5)
+
+    def neighbour_weights(self) -> torch.Tensor:
+        """A (N, N): rows sum to 1."""
+        logits = self.logits.new_full((self.node_count**2,), MASKED_LOGIT).index_put((self.entries,), self.logits)
+        return F.softmax(logits.view(self.node_count, self.node_count), dim=1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(N, B, in_channels) to (N, B, out_channels)."""
+        A = self.neighbour_weights()
+        diagonal = A.diagonal()
+        own = (x * diagonal[:, None, None]).flatten(0, 1)
+        others = ((A - torch.diag(diagonal)) @ x.flatten(1)).view_as(x).flatten(0, 1)
+        y = torch.addmm(self.bias, own, self.weight[0])
+        return torch.addmm(y, others, self.weight[1]).unflatten(0, x.shape[:2])
+
+
+class GraphConv(nn.Module):
+    """SemGraphConv, batch normalisation over channels, ReLU: (N, B, in_channels) to (N, B, out_channels)."""
+
+    def __init__(self, adjacency: np.ndarray, in_channels: int, out_channels: int):
+        super().__init__()
+        self.gconv = SemGraphConv(adjacency, in_channels, out_channels)
+        self.bn = nn.BatchNorm1d(out_channels)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = self.gconv(x)
+        return F.relu(self.bn(y.flatten(0, 1))).view_as(y)
+
+
+class ResGraphConv(nn.Module):
+    """x + GraphConv(GraphConv(x)), channels unchanged: (N, B, C) to (N, B, C)."""
+
+    def __init__(self, adjacency: np.ndarray, channels: int):
+        super().__init__()
+        self.conv1 = GraphConv(adjacency, channels, channels)
+        self.conv2 = GraphConv(adjacency, channels, channels)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x + self.conv2(self.conv1(x))
