@@ -1,0 +1,42 @@
+"""Data sets by name, and the way from a configuration to their arrays."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from data.Human36M.dataset import human36m
+from data.Mocap.dataset import mocap
+from data.Synthetic.dataset import synthetic
+from data.table import PoseTable, Source, load_table
+from lib.config import Config
+from lib.errors import UserError
+from lib.graph.cache import cached_scales
+from lib.graph.scales import GraphScale
+from lib.joints import JOINT_SETS
+from smplpytorch.smplpytorch.body_model import BodyModel
+from smplpytorch.smplpytorch.coarse_body import CoarseBody
+from smplpytorch.smplpytorch.load_body import load_body
+
+DATASETS: dict[str, Callable[[Path, BodyModel], Source]] = {
+    "Human36M": human36m,
+    "Synthetic": synthetic,
+    "Mocap": mocap,
+}
+"""Name in DATASET.train_list / test_list -> where its annotations lie. Synthetic writes them at its first use."""
+
+
+def build_hierarchy(cfg: Config, body: BodyModel) -> list[GraphScale]:
+    """[skeleton, coarse mesh, fine mesh] of the configured joint set and levels; cached beside the data."""
+    joints = JOINT_SETS[cfg.DATASET.target_joint_set]
+    return cached_scales(joints, body.faces, cfg.MODEL.coarsen_levels, Path(cfg.DATASET.data_dir) / "cache")
+
+
+def build_table(cfg: Config, name: str, split: str, body: BodyModel | None = None, notice=print) -> PoseTable:
+    """All samples of data set `name` (a key of DATASETS), split "train" or "test"; body: when loaded already."""
+    if name not in DATASETS:
+        raise UserError(f"unknown data set {name}; known are {', '.join(DATASETS)}")
+    body = body or load_body(cfg.MODEL.smpl_dir, notice)
+    data_dir = Path(cfg.DATASET.data_dir)
+    source = DATASETS[name](data_dir, body)
+    poolings = [scale.pooling for scale in build_hierarchy(cfg, body) if scale.pooling is not None]
+    key = f"{body.digest()}-{cfg.MODEL.coarsen_levels}"
+    return load_table(source, split, CoarseBody(body, poolings), key, data_dir / name / "cache", cfg.DATASET.workers)
