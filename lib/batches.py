@@ -1,0 +1,91 @@
+"""Batches out of arrays that live on the training device: an index in, a `Batch` out, no worker, no per-sample Python."""
+
+import hashlib
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+
+from data.multiple_datasets import epoch_length, mixed_order
+from data.table import PoseTable
+from lib.augment import Batch, DetectionNoise, add_detection_noise, flip, rotate
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """What happens to training samples; flip_permutation (J,) of the joint set."""
+
+    flip_permutation: np.ndarray
+    flip: bool = False
+    rotate_degrees: float = 0.0
+    noise: DetectionNoise | None = None
+
+
+class BatchSource:
+    """The samples of one or several tables on a device, and their order in every epoch.
+
+    Order and augmentation follow from (seed, epoch, step) alone, so an epoch can be taken up in its middle.
+    """
+
+    def __init__(
+        self,
+        tables: list[PoseTable],
+        device: torch.device,
+        batch_size: int,
+        shuffle: bool,
+        seed: int,
+        augmentation: Augmentation,
+    ):
+        self.lengths = [len(table) for table in tables]
+        self.batch_size, self.shuffle, self.seed, self.augmentation = batch_size, shuffle, seed, augmentation
+        self.permutation = torch.as_tensor(augmentation.flip_permutation, device=device)
+
+        def column(get):
+            return torch.as_tensor(np.concatenate([np.asarray(get(t)) for t in tables])).to(device)
+
+        scales = range(len(tables[0].meshes))
+        self.samples = Batch(
+            pose2d=column(lambda t: t.pose2d),
+            pose3d=column(lambda t: t.pose3d),
+            meshes=tuple(column(lambda t, i=i: t.meshes[i]) for i in scales),
+            flipped_meshes=tuple(column(lambda t, i=i: t.flipped_meshes[i]) for i in scales)
+            if augmentation.flip
+            else (),
+            camera=column(lambda t: t.camera),
+            image_size=column(lambda t: t.image_size),
+        )
+        self.device = device
+
+    def order(self, epoch: int) -> torch.Tensor:
+        """Row numbers of all samples of an epoch, in order, on the device."""
+        return mixed_order(self.lengths, self.shuffle, _generator(self.seed, epoch)).to(self.device)
+
+    def steps(self) -> int:
+        """Batches per epoch."""
+        return -(-epoch_length(self.lengths) // self.batch_size)
+
+    def batch(self, order: torch.Tensor, epoch: int, step: int) -> Batch:
+        """Batch number `step` of an epoch with this order, augmented."""
+        rows = order[step * self.batch_size : (step + 1) * self.batch_size]
+        s = self.samples
+        batch = Batch(
+            *(s.pose2d[rows], s.pose3d[rows]),
+            *(tuple(m[rows] for m in meshes) for meshes in (s.meshes, s.flipped_meshes)),
+            *(s.camera[rows], s.image_size[rows]),
+        )
+        a = self.augmentation
+        generator = _generator(self.seed, epoch, step)
+        if a.flip:
+            batch = flip(batch, torch.rand(len(rows), generator=generator).to(self.device) < 0.5, self.permutation)
+        if a.rotate_degrees:
+            turn = (torch.rand(len(rows), generator=generator) * 2 - 1) * np.deg2rad(a.rotate_degrees)
+            batch = rotate(batch, turn.to(self.device, torch.float32))
+        if a.noise is not None:
+            batch = replace(batch, pose2d=add_detection_noise(batch.pose2d, a.noise, generator))
+        return batch
+
+
+def _generator(*numbers: int) -> torch.Generator:
+    """A CPU generator whose state follows from the numbers; neighbouring numbers give unrelated streams."""
+    digest = hashlib.sha256(repr(numbers).encode()).digest()
+    return torch.Generator().manual_seed(int.from_bytes(digest[:8], "little") >> 1)

@@ -1,0 +1,236 @@
+"""Checkpoints: written atomically with a digest, read without running anything they contain.
+
+This project's format is `torch.save` of a dict of plain values and tensors, closed by the SHA-256 of everything before
+it as the zip archive's comment, so that a file cut short or altered is recognised and plain `torch.load` still opens it.
+The released format is {epoch, model_state_dict, ...} under the release's parameter names, pickled under NumPy 1.
+"""
+
+import hashlib
+import io
+import os
+import re
+import struct
+import zipfile
+from collections import Counter, OrderedDict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from lib.errors import UserError
+from lib.graph.scales import GraphScale
+
+FORMAT = "hgn-checkpoint-1"
+MAX_BYTES = 4 << 30
+_DIGEST_PREFIX = b"sha256:"
+
+
+def save(path: str | Path, content: dict[str, Any], previous: Path | None = None) -> None:
+    """Write `content` (plain values and tensors) so that `path` holds either the old file or the complete new one.
+
+    previous: where the old file is kept, if at all.
+    """
+    path = Path(path)
+    buffer = io.BytesIO()
+    torch.save({"format": FORMAT, **content}, buffer)
+    data = buffer.getvalue()
+    if data[-22:-18] != b"PK\x05\x06":
+        raise RuntimeError("torch.save no longer ends in a plain zip directory; the digest cannot be attached")
+    comment = _DIGEST_PREFIX + hashlib.sha256(data[:-2]).hexdigest().encode()
+    temporary = path.with_name(path.name + ".tmp")
+    with open(temporary, "wb") as file:
+        file.write(data[:-2] + struct.pack("<H", len(comment)) + comment)
+        file.flush()
+        os.fsync(file.fileno())
+    if previous is not None and path.exists():
+        os.replace(path, previous)
+    os.replace(temporary, path)
+    _sync_folder(path.parent)
+
+
+def read(path: str | Path) -> dict[str, Any]:
+    """The dict in a checkpoint of either format, on the CPU; UserError when it is damaged or asks for code to be run."""
+    path = Path(path)
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise UserError(f"{path}: {path.stat().st_size} bytes are too many for a checkpoint")
+        data = path.read_bytes()
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror})") from None
+    _verify_digest(path, data)
+    try:
+        with torch.serialization.safe_globals(_released_globals()):
+            content = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+    except Exception as error:  # whatever a damaged archive or pickle can raise
+        refused = re.search(
+            r"(?:Unsupported global: GLOBAL|Unsupported class|Unsupported operand) ([\w.]+)", str(error)
+        )
+        if refused:
+            raise UserError(
+                f"{path}: refused, it asks for {refused[1]}, which no checkpoint needs; do not use it"
+            ) from None
+        raise UserError(f"{path}: is not a checkpoint or is damaged ({type(error).__name__}); fetch it again") from None
+    if not isinstance(content, dict) or not isinstance(content.get("model_state_dict"), dict):
+        raise UserError(f"{path}: is not a checkpoint (it has no model_state_dict)")
+    if data.startswith(b"PK") and content.get("format") == FORMAT and not _comment(data).startswith(_DIGEST_PREFIX):
+        raise UserError(f"{path}: its digest is missing, so it was cut short or altered")
+    return content
+
+
+def load_weights(model: nn.Module, path: str | Path) -> dict[str, Any]:
+    """Load a checkpoint's weights, of either format, into an HGN and return everything else it holds.
+
+    UserError when sizes do not fit: it says which hierarchy the weights want and which one was built.
+    """
+    content = read(path)
+    load_state(model, content["model_state_dict"], path)
+    return content
+
+
+def load_state(model: nn.Module, state: dict[str, torch.Tensor], source: str | Path) -> None:
+    """Load parameters under this project's or the release's names, with or without `module.`; all of them or none."""
+    state = {_current_name(str(name).removeprefix("module.")): value for name, value in state.items()}
+    expected = model.state_dict()
+    missing, unknown = sorted(expected.keys() - state.keys()), sorted(state.keys() - expected.keys())
+    if missing or unknown:
+        name, what = (missing[0], "lacks") if missing else (unknown[0], "has the unknown")
+        count = len(missing) or len(unknown)
+        raise UserError(f"{source}: not the weights of this network: it {what} {name} (and {count - 1} more)")
+    for name, value in state.items():
+        if not isinstance(value, torch.Tensor):
+            raise UserError(f"{source}: {name} is not a tensor")
+        if value.numel() != expected[name].numel():
+            raise UserError(f"{source}: the weights do not fit: {_size_conflict(state, expected, name)}")
+        state[name] = value.reshape(expected[name].shape)
+    model.load_state_dict(state)
+
+
+def scales_to_state(scales: list[GraphScale]) -> list[dict[str, torch.Tensor]]:
+    """The hierarchy as tensors, for a checkpoint; pooling stays out, it needs the body model anyway."""
+    return [
+        {"adjacency": torch.as_tensor(s.adjacency), "real_nodes": torch.as_tensor(s.real_nodes)}
+        | ({"faces": torch.as_tensor(s.faces)} if s.faces is not None else {})
+        for s in scales
+    ]
+
+
+def scales_from_state(state: list[dict[str, torch.Tensor]]) -> list[GraphScale]:
+    """The inverse of `scales_to_state`; poolings are None."""
+    return [
+        GraphScale(s["adjacency"].numpy(), s["real_nodes"].numpy(), None, s["faces"].numpy() if "faces" in s else None)
+        for s in state
+    ]
+
+
+_RELEASED_NAMES = [
+    (r"gconv_input\.0\.", "input_conv."),
+    (r"gconv_layers_(\d)_(\d)\.0\.gconv(\d)\.", lambda m: f"stages.{int(m[2]) - 1}.{int(m[1]) - 1}.res.conv{m[3]}."),
+    (r"gconv_layers_(\d)_(\d)\.1\.nonlocal1\.", lambda m: f"stages.{int(m[2]) - 1}.{int(m[1]) - 1}.non_local."),
+    (r"gconv_output\.", "outputs.0."),
+    (r"gconv_output_48\.", "outputs.1."),
+    (r"gconv_output_96\.", "outputs.2."),
+    (
+        r"fc_(\d)_(\d)_(\d)\.conv\.",
+        lambda m: f"fusions.{int(m[3]) - 1}.transfers.{int(m[1]) - 1}_{int(m[2]) - 1}.",
+    ),
+    (r"concat_project\.0\.", "score."),
+    (r"(non_local\.W)\.0\.", r"\1."),
+    (r"non_local\.W\.1\.", "non_local.bn."),
+]
+
+
+def _current_name(name: str) -> str:
+    """A released parameter name in this project's terms; names of this project come back unchanged."""
+    if not name.startswith(("gconv_", "fc_")):
+        return name
+    for pattern, replacement in _RELEASED_NAMES:
+        name = re.sub(pattern, replacement, name)
+    if name.endswith(".W"):
+        return name[:-1] + "weight"
+    return name[:-1] + "logits" if name.endswith(".e") else name
+
+
+def _size_conflict(state: dict, expected: dict, name: str) -> str:
+    """Say which hierarchy weights want and which one the model has, by the node counts of the first transfers."""
+
+    def sizes(weights):
+        coarse, fine = weights.get("fusions.0.transfers.0_1.weight"), weights.get("fusions.2.transfers.0_2.weight")
+        ok = all(isinstance(w, torch.Tensor) and w.ndim >= 2 for w in (coarse, fine))
+        return f"{coarse.shape[1]} joints and meshes of {coarse.shape[0]} and {fine.shape[0]} nodes" if ok else "?"
+
+    wanted, built = sizes(state), sizes(expected)
+    if wanted != built:
+        return (
+            f"they want {wanted}, the hierarchy built here has {built}. A hierarchy follows from the faces of the body "
+            "model: weights trained on SMPL need the SMPL .pkl (MODEL.smpl_dir), and the same MODEL.coarsen_levels"
+        )
+    return (
+        f"{name} has shape {tuple(state[name].shape)}, expected {tuple(expected[name].shape)}; node counts agree "
+        f"({built}), so the edges or MODEL.hidden_dim differ: were the weights trained on another body model?"
+    )
+
+
+class _NumpyDtype:
+    """Stands in for numpy.dtype in released checkpoints."""
+
+    def __init__(self, name="f4", *_):
+        self.name, self.order = str(name), "="
+
+    def __setstate__(self, state):
+        self.order = str(state[1])
+
+
+def _numpy_scalar(dtype: _NumpyDtype, data: bytes) -> float:
+    """Stands in for numpy's scalar reconstruction: real numbers only."""
+    if dtype.name[:1] not in "fiub" or len(dtype.name) > 3:
+        raise ValueError(f"a numpy scalar of type {dtype.name}")
+    return np.frombuffer(data, np.dtype(dtype.name).newbyteorder(dtype.order), count=1)[0].item()
+
+
+def _latin1(text: str, encoding: str = "latin1") -> bytes:
+    if encoding != "latin1":
+        raise ValueError(f"a text encoded as {encoding}")
+    return text.encode("latin1")
+
+
+def _released_globals() -> list:
+    """What the released format needs beyond tensors; NumPy's own unpickling functions are replaced by passive ones."""
+    return [
+        (_latin1, "_codecs.encode"),
+        (_NumpyDtype, "numpy.dtype"),
+        (_numpy_scalar, "numpy.core.multiarray.scalar"),
+        (_numpy_scalar, "numpy._core.multiarray.scalar"),
+        Counter,
+        OrderedDict,
+    ]
+
+
+def _comment(data: bytes) -> bytes:
+    try:
+        return zipfile.ZipFile(io.BytesIO(data)).comment
+    except (zipfile.BadZipFile, ValueError, OverflowError):
+        return b""
+
+
+def _verify_digest(path: Path, data: bytes) -> None:
+    comment = _comment(data) if data.startswith(b"PK") else b""
+    if comment.startswith(_DIGEST_PREFIX):
+        body = data[: -2 - len(comment)]
+        if hashlib.sha256(body).hexdigest().encode() != comment[len(_DIGEST_PREFIX) :]:
+            raise UserError(f"{path}: its digest does not match, so it was cut short or altered")
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a rename durable where the system can open folders."""
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except OSError:
+        return
+    try:
+        os.fsync(descriptor)
+    except OSError:
+        pass
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,83 @@
+"""What all commands share: arguments, devices, and how errors end a run."""
+
+import argparse
+import sys
+from collections.abc import Callable
+
+import torch
+
+from lib.config import Config, load_config, parse_set_arguments
+from lib.engine import Stopped
+from lib.errors import UserError
+
+
+def run_command(main: Callable[[], None]) -> None:
+    """Run a command's main function and exit: what the user can mend is one line on stderr and code 2.
+
+    `--traceback` on the command line shows such errors whole; any other exception is a bug and always does.
+    """
+    try:
+        main()
+    except UserError as error:
+        if "--traceback" in sys.argv:
+            raise
+        sys.exit(_fail(f"error: {error}", 2))
+    except Stopped as stopped:
+        sys.exit(stopped.code)
+    except KeyboardInterrupt:
+        sys.exit(_fail("interrupted", 130))
+    except BrokenPipeError:
+        sys.exit(1)
+
+
+def _fail(message: str, code: int) -> int:
+    print(message, file=sys.stderr)
+    return code
+
+
+def add_common_arguments(parser: argparse.ArgumentParser) -> None:
+    """--cfg, --gpu, --set and --traceback."""
+    parser.add_argument(
+        "--cfg", required=True, metavar="FILE", help="YAML configuration, for example one of asset/yaml"
+    )
+    parser.add_argument(
+        "--gpu",
+        metavar="LIST",
+        help="CUDA devices to use, for example 0 or 0,1 (several: DataParallel, the batch is split among them); "
+        "default: the first CUDA device, or the CPU where there is none",
+    )
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        dest="overrides",
+        help="override one key of the configuration, for example --set TRAIN.batch_size=32; may be repeated",
+    )
+    parser.add_argument("--traceback", action="store_true", help="show where in the code an error was raised")
+
+
+def config_of(args: argparse.Namespace) -> Config:
+    """The configuration that --cfg and --set describe."""
+    return load_config(args.cfg, parse_set_arguments(args.overrides))
+
+
+def choose_devices(gpu: str | None) -> list[torch.device]:
+    """Devices of --gpu, the first holds the model; without CUDA the CPU, with one line when GPUs were asked for."""
+    if not torch.cuda.is_available():
+        if gpu is not None:
+            print(f"--gpu {gpu}: no CUDA device here, running on the CPU", file=sys.stderr)
+        return [torch.device("cpu")]
+    try:
+        numbers = [int(n) for n in (gpu or "0").split(",")]
+    except ValueError:
+        raise UserError(f"--gpu {gpu}: write device numbers separated by commas, for example 0,1") from None
+    missing = [n for n in numbers if not 0 <= n < torch.cuda.device_count()]
+    if missing or len(set(numbers)) < len(numbers):
+        raise UserError(f"--gpu {gpu}: this machine has the devices 0 to {torch.cuda.device_count() - 1}, each once")
+    return [torch.device("cuda", n) for n in numbers]
+
+
+def notice(message: str) -> None:
+    """A line for the user that is not a result."""
+    print(message, file=sys.stderr)

@@ -1,0 +1,45 @@
+"""Errors between predicted and true poses: pure functions on numpy arrays or torch tensors.
+
+Unit in, unit out. "root" is the joint at index 0 unless said otherwise.
+"""
+
+import numpy as np
+
+
+def mpjpe(pred, target, root: int = 0):
+    """Per-joint error of root-aligned poses: (B, J, 3), (B, J, 3) to (B, J), numpy in numpy out, torch in torch out.
+
+    The mean over everything is the MPJPE; the root's own zero is part of it, as the release counts.
+    """
+    difference = (pred - pred[..., root : root + 1, :]) - (target - target[..., root : root + 1, :])
+    return (difference**2).sum(-1) ** 0.5
+
+
+def pa_mpjpe(pred, target):
+    """Per-joint error after the best similarity transform of each predicted pose: (B, J, 3) twice to (B, J).
+
+    Rotation without reflection, one scale, translation (Procrustes analysis: Umeyama, PAMI 1991). Computed in float64
+    by numpy; torch tensors come back as torch tensors on their device.
+    """
+    if hasattr(pred, "detach"):
+        result = pa_mpjpe(pred.detach().cpu().double().numpy(), target.detach().cpu().double().numpy())
+        return pred.new_tensor(result)
+    pred, target = np.asarray(pred, np.float64), np.asarray(target, np.float64)
+    return np.sqrt(((procrustes_align(pred, target) - target) ** 2).sum(-1))
+
+
+def procrustes_align(pred: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """Each pose of pred (B, J, 3) moved onto target (B, J, 3) by the similarity that minimises the squared distance.
+
+    A predicted pose with all joints in one point stays one point, at the target's centre.
+    """
+    target_mean = target.mean(axis=1, keepdims=True)
+    x = pred - pred.mean(axis=1, keepdims=True)
+    y = target - target_mean
+    U, singular, Vt = np.linalg.svd(np.swapaxes(x, 1, 2) @ y)
+    handedness = np.sign(np.linalg.det(U) * np.linalg.det(Vt))
+    singular[:, -1] *= handedness
+    U[:, :, -1] *= handedness[:, None]
+    norm = (x**2).sum((1, 2))
+    scale = singular.sum(1) / np.where(norm > 0, norm, 1)
+    return scale[:, None, None] * (x @ (U @ Vt)) + target_mean

@@ -1,0 +1,55 @@
+"""What testing leaves behind: predictions.npz, metrics.json, pictures and obj files."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from data.table import PoseTable
+from lib.engine import Predictions
+from lib.evaluator import Report
+from lib.files import replacing
+from lib.graph.scales import GraphScale
+from lib.joints import JointSet
+from lib.visualize import draw_mesh, draw_pose
+from lib.writers.obj import save_obj, save_skeleton_obj
+
+
+def write_results(folder: Path, table: PoseTable, predictions: Predictions, report: Report) -> None:
+    """folder/predictions.npz (names, actions, pose2d screen space, pose3d and pose3d_gt in mm, mesh_coarse and mesh_fine
+    in metres) and folder/metrics.json (the report); the latter follows from the former, see `lib.evaluator.evaluate`."""
+    arrays = {
+        "names": np.asarray(table.names),
+        "actions": np.asarray(table.action_names)[table.actions],
+        "pose2d": np.asarray(table.pose2d),
+        "pose3d": predictions.pose3d,
+        "pose3d_gt": np.asarray(table.pose3d) * np.float32(1000),
+        "mesh_coarse": predictions.meshes[0],
+        "mesh_fine": predictions.meshes[1],
+    }
+    with replacing(folder / "predictions.npz") as path, open(path, "wb") as file:
+        np.savez(file, **arrays)
+    with replacing(folder / "metrics.json") as path:
+        path.write_text(json.dumps(report.to_dict(), indent=1) + "\n")
+
+
+def write_pictures(
+    folder: Path,
+    table: PoseTable,
+    predictions: Predictions,
+    scales: list[GraphScale],
+    joints: JointSet,
+    count: int = 6,
+) -> None:
+    """Pictures and obj files of `count` samples spread over the table."""
+    for row in np.unique(np.linspace(0, len(table) - 1, count).round().astype(int)):
+        stem = folder / Path(str(table.names[row])).stem
+        pose = predictions.pose3d[row] / 1000
+        action = table.action_names[table.actions[row]]
+        title = f"{table.names[row]} ({action})"
+        draw_pose(table.pose2d[row], pose, table.pose3d[row], joints, f"{stem}_pose.png", title)
+        save_skeleton_obj(f"{stem}_pose.obj", pose, joints.bones)
+        for name, mesh, scale in zip(("coarse", "fine"), predictions.meshes, scales[1:], strict=True):
+            if scale.faces is not None and len(scale.faces):
+                draw_mesh(mesh[row], scale.faces, f"{stem}_mesh_{name}.png", pose, joints, f"{title}, {name} mesh")
+                save_obj(f"{stem}_mesh_{name}.obj", mesh[row], scale.faces)
