@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+from data.detections import with_detections
 from data.Human36M.dataset import human36m
 from data.Mocap.dataset import mocap
 from data.Synthetic.dataset import synthetic
@@ -39,4 +40,7 @@ def build_table(cfg: Config, name: str, split: str, body: BodyModel | None = Non
     source = DATASETS[name](data_dir, body)
     poolings = [scale.pooling for scale in build_hierarchy(cfg, body) if scale.pooling is not None]
     key = f"{body.digest()}-{cfg.MODEL.coarsen_levels}"
-    return load_table(source, split, CoarseBody(body, poolings), key, data_dir / name / "cache", cfg.DATASET.workers)
+    table = load_table(source, split, CoarseBody(body, poolings), key, data_dir / name / "cache", cfg.DATASET.workers)
+    if not cfg.DATASET.use_gt_input and cfg.DATASET.detection_file:
+        table = with_detections(table, cfg.DATASET.detection_file, cfg.DATASET.input_joint_set)
+    return table

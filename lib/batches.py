@@ -38,6 +38,7 @@ class BatchSource:
     ):
         self.lengths = [len(table) for table in tables]
         self.batch_size, self.shuffle, self.seed, self.augmentation = batch_size, shuffle, seed, augmentation
+        self.names = np.concatenate([np.asarray(t.names) for t in tables])
         self.permutation = torch.as_tensor(augmentation.flip_permutation, device=device)
 
         def column(get):
@@ -63,6 +64,11 @@ class BatchSource:
     def steps(self) -> int:
         """Batches per epoch."""
         return -(-epoch_length(self.lengths) // self.batch_size)
+
+    def sample_names(self, order: torch.Tensor, step: int) -> list[str]:
+        """Picture names of batch number `step`."""
+        rows = order[step * self.batch_size : (step + 1) * self.batch_size].cpu().numpy()
+        return self.names[rows].tolist()
 
     def batch(self, order: torch.Tensor, epoch: int, step: int) -> Batch:
         """Batch number `step` of an epoch with this order, augmented."""

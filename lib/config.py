@@ -62,7 +62,8 @@ class ModelConfig:
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """The schedule."""
+    """The schedule. keep: how many epochs' checkpoints stay beside last and best; checkpoint_minutes: time between two
+    saves inside an epoch; skip_nonfinite: how many steps with a loss that is not finite may be left out."""
 
     print_freq: int = 50
     batch_size: int = 64
@@ -75,6 +76,7 @@ class TrainConfig:
     lr_step: tuple[int, ...] = (20, 40, 60, 80, 100, 120, 140)
     lr_factor: float = 0.9
     keep: int = 0
+    skip_nonfinite: int = 0
     checkpoint_minutes: float = 10.0
 
 
@@ -271,6 +273,7 @@ def _check_values(config: Config, source: str | Path) -> None:
         ("TRAIN.lr", T.lr, 0 < T.lr < float("inf"), "positive"),
         ("TRAIN.lr_factor", T.lr_factor, 0 < T.lr_factor <= 1, "above 0, at most 1"),
         ("TRAIN.keep", T.keep, T.keep >= 0, "0 or more"),
+        ("TRAIN.skip_nonfinite", T.skip_nonfinite, T.skip_nonfinite >= 0, "0 or more"),
         ("TRAIN.checkpoint_minutes", T.checkpoint_minutes, T.checkpoint_minutes > 0, "positive"),
         ("AUG.rotate_factor", A.rotate_factor, 0 <= A.rotate_factor <= 180, "0 to 180 degrees"),
         ("TEST.batch_size", config.TEST.batch_size, config.TEST.batch_size >= 1, "1 or more"),
@@ -278,6 +281,11 @@ def _check_values(config: Config, source: str | Path) -> None:
     for weight in ("joint", "normal", "edge"):
         value = getattr(M, f"{weight}_loss_weight")
         rules.append((f"MODEL.{weight}_loss_weight", value, 0 <= value < float("inf"), "0 or more"))
+    for name in ("mean", "std", "outlier_probability"):
+        values = getattr(D.detection_noise, name)
+        expected, low = ("one number or one per joint", 0 if name != "mean" else -1e9)
+        holds = len(values) in (1, 17) and min(values) >= low and max(values) <= (1 if "prob" in name else 1e9)
+        rules.append((f"DATASET.detection_noise.{name}", values, holds, expected))
     for name, value, holds, expected in rules:
         if not holds:
             raise UserError(f"{source}: {name} is {value}, it must be {expected}")

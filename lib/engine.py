@@ -137,6 +137,9 @@ class Trainer:
         self.epoch, self.step = cfg.TRAIN.begin_epoch, 0
         self.log: list[dict] = []
         self.sums: dict[str, torch.Tensor] = {}
+        self.skipped = 0
+        self.buffers = [b for b in model.buffers() if b.is_floating_point()]  # running statistics
+        self.buffers_before = [b.clone() for b in self.buffers]
         self.seconds = 0.0
         self.saved_at = time.monotonic()
 
@@ -166,8 +169,7 @@ class Trainer:
         bar = tqdm(total=steps, initial=self.step, desc=f"epoch {self.epoch}", leave=False)
         with bar:
             while self.step < steps:
-                losses = self._train_step(order)
-                for name, value in losses.items():
+                for name, value in self._train_step(order).items():
                     self.sums[name] = self.sums.get(name, 0) + value.detach()
                 self.step += 1
                 bar.update()
@@ -183,19 +185,37 @@ class Trainer:
                     self.save("last")
 
     def _train_step(self, order: torch.Tensor) -> dict[str, torch.Tensor]:
+        """One optimiser step; {} when it was skipped because something was not finite."""
+        torch._foreach_copy_(self.buffers_before, self.buffers)
         batch = self.batches.batch(order, self.epoch, self.step)
         output = self.forward(batch.pose2d)
         losses = hgn_losses(output, batch.pose3d, batch.meshes, self.faces, self.loss_weights)
         self.optimizer.zero_grad(set_to_none=True)
-        sum(losses.values()).backward()
-        nn.utils.clip_grad_norm_(self.model.parameters(), GRADIENT_NORM)
+        total = sum(losses.values())
+        total.backward()
+        norm = nn.utils.clip_grad_norm_(self.model.parameters(), GRADIENT_NORM)
+        if not torch.isfinite(total.detach() + norm):
+            self._skip_step(order, float(total), float(norm))
+            return {}
         self.optimizer.step()
         return losses
 
+    def _skip_step(self, order: torch.Tensor, loss: float, norm: float) -> None:
+        """Undo what the step changed, and stop when no more steps may be skipped."""
+        torch._foreach_copy_(self.buffers, self.buffers_before)
+        self.skipped += 1
+        names = ", ".join(self.batches.sample_names(order, self.step)[:3])
+        what = f"epoch {self.epoch}, batch {self.step}: the loss is {loss}, its gradient's norm {norm} (samples {names}, ...)"
+        if self.skipped > self.cfg.TRAIN.skip_nonfinite:
+            raise UserError(
+                f"{what}; the weights were not touched and the checkpoints in {self.run.checkpoint} are good. Look at these "
+                "samples, lower TRAIN.lr, or allow steps to be left out with TRAIN.skip_nonfinite"
+            )
+        tqdm.write(f"{what}; left out, {self.skipped} of {self.cfg.TRAIN.skip_nonfinite}")
+
     def _finish_epoch(self) -> None:
         """Test, log, draw, save."""
-        steps = self.batches.steps()
-        means = {f"loss_{name}": float(value) / steps for name, value in self.sums.items()}
+        means = {f"loss_{name}": float(value) / self.batches.steps() for name, value in self.sums.items()}
         entry = {
             "epoch": self.epoch,
             "lr": self.optimizer.param_groups[0]["lr"],
@@ -243,6 +263,7 @@ class Trainer:
             "seed": self.seed,
             "seconds": self.seconds,
             "loss_sums": dict(self.sums),
+            "skipped": self.skipped,
             "log": self.log,
             "model_state_dict": self.model.state_dict(),
             "optim_state_dict": self.optimizer.state_dict(),
@@ -271,7 +292,7 @@ class Trainer:
         try:
             self.optimizer.load_state_dict(content["optim_state_dict"])
             self.epoch, self.step, self.log = content["epoch"], content["step"], list(content["log"])
-            self.seconds = content["seconds"]
+            self.seconds, self.skipped = content["seconds"], content["skipped"]
             self.sums = {name: value.to(self.device) for name, value in content["loss_sums"].items()}
             torch.set_rng_state(content["random_state"])
         except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
