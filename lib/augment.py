@@ -32,6 +32,61 @@ class DetectionNoise:
     box_shape: tuple[int, int]
 
 
+@dataclass(frozen=True)
+class ViewRange:
+    """Cameras that `new_view` draws from.
+
+    yaw, pitch: largest turn of the person about the camera's y and x axes, degrees; focal: focal length over picture
+    width; size: larger side of the person's box over picture width. All uniform, focal and size in their logarithms.
+    """
+
+    yaw: float = 180.0
+    pitch: float = 15.0
+    focal: tuple[float, float] = (0.8, 1.8)
+    size: tuple[float, float] = (0.3, 0.95)
+
+
+def new_view(batch: Batch, chosen: torch.Tensor, views: ViewRange, generator: torch.Generator) -> Batch:
+    """Show the chosen (B,) bool samples through another camera: turned, nearer or farther, anywhere in the picture.
+
+    The camera's y axis stands in for the vertical, which a studio camera's pitch of some degrees makes inexact and the
+    pictures more varied. The new pictures are square, with the principal point in the middle.
+    """
+    B = len(chosen)
+
+    def uniform(low, high):
+        return (torch.rand(B, generator=generator) * (high - low) + low).to(batch.pose3d)
+
+    yaw, pitch = (uniform(-a, a) * (torch.pi / 180) for a in (views.yaw, views.pitch))
+    focal, size = (torch.exp(uniform(*torch.tensor(r).log().tolist())) for r in (views.focal, views.size))
+    offset = torch.stack([uniform(-1, 1), uniform(-1, 1)], -1) * (1 - size)[:, None]
+    zero, one = torch.zeros_like(yaw), torch.ones_like(yaw)
+    (cy, sy), (cp, sp) = ((torch.cos(a), torch.sin(a)) for a in (yaw, pitch))
+    about_y = torch.stack([cy, zero, -sy, zero, one, zero, sy, zero, cy], -1).unflatten(-1, (3, 3))  # row vectors
+    about_x = torch.stack([one, zero, zero, zero, cp, sp, zero, -sp, cp], -1).unflatten(-1, (3, 3))
+    turn = about_y @ about_x
+    mirror = torch.diag(turn.new_tensor([-1.0, 1.0, 1.0]))
+    pose = batch.pose3d @ turn
+    low, high = pose.amin(1), pose.amax(1)
+    depth = torch.maximum(focal * (high - low)[:, :2].amax(1) / size, 0.5 - low[:, 2])
+    centre = offset / (2 * focal)[:, None] * depth[:, None] - (low + high)[:, :2] / 2
+    rays = (pose[..., :2] + centre[:, None]) / (pose[..., 2:] + depth[:, None, None])
+    width = torch.full_like(focal, 1000.0)
+    camera = torch.stack([focal * width, focal * width, width / 2, width / 2], -1)
+
+    def pick(new, old):
+        return torch.where(chosen.view(-1, *[1] * (old.ndim - 1)), new, old)
+
+    return Batch(
+        pose2d=pick(rays * (2 * focal)[:, None, None], batch.pose2d),
+        pose3d=pick(pose, batch.pose3d),
+        meshes=tuple(pick(m @ turn, m) for m in batch.meshes),
+        flipped_meshes=tuple(pick(m @ (mirror @ turn @ mirror), m) for m in batch.flipped_meshes),
+        camera=pick(camera, batch.camera),
+        image_size=pick(torch.stack([width, width], -1), batch.image_size),
+    )
+
+
 def flip(batch: Batch, chosen: torch.Tensor, permutation: torch.Tensor) -> Batch:
     """Mirror the chosen (B,) bool samples in the plane x = 0 of their camera; permutation (J,) swaps left and right.
 

@@ -8,7 +8,7 @@ import torch
 
 from data.multiple_datasets import epoch_length, mixed_order
 from data.table import PoseTable
-from lib.augment import Batch, DetectionNoise, add_detection_noise, flip, rotate
+from lib.augment import Batch, DetectionNoise, ViewRange, add_detection_noise, flip, new_view, rotate
 
 
 @dataclass(frozen=True)
@@ -18,6 +18,7 @@ class Augmentation:
     flip_permutation: np.ndarray
     flip: bool = False
     rotate_degrees: float = 0.0
+    view_probability: float = 0.0
     noise: DetectionNoise | None = None
 
 
@@ -83,6 +84,9 @@ class BatchSource:
         generator = _generator(self.seed, epoch, step)
         if a.flip:
             batch = flip(batch, torch.rand(len(rows), generator=generator).to(self.device) < 0.5, self.permutation)
+        if a.view_probability:
+            chosen = torch.rand(len(rows), generator=generator).to(self.device) < a.view_probability
+            batch = new_view(batch, chosen, ViewRange(), generator)
         if a.rotate_degrees:
             turn = (torch.rand(len(rows), generator=generator) * 2 - 1) * np.deg2rad(a.rotate_degrees)
             batch = rotate(batch, turn.to(self.device, torch.float32))

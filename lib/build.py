@@ -12,6 +12,7 @@ from lib.graph.scales import GraphScale
 from lib.joints import JOINT_SETS, JointSet
 from lib.losses import LossWeights
 from lib.models.hgn import HGN
+from lib.run_dir import newest_runs
 
 RELEASED_WEIGHTS_DIR = "HGN_human36J_train_human36"
 """The folder under experiment/ where users put the published weights."""
@@ -19,10 +20,7 @@ RELEASED_WEIGHTS_DIR = "HGN_human36J_train_human36"
 
 def build_joint_set(cfg: Config) -> JointSet:
     """The joint set of network input and output."""
-    name = cfg.DATASET.target_joint_set
-    if name not in JOINT_SETS:
-        raise UserError(f"DATASET.target_joint_set {name}: known sets are {', '.join(JOINT_SETS)}")
-    return JOINT_SETS[name]
+    return JOINT_SETS[cfg.DATASET.target_joint_set]
 
 
 def build_model(cfg: Config, scales: list[GraphScale]) -> HGN:
@@ -41,11 +39,14 @@ def build_augmentation(cfg: Config) -> Augmentation:
     if not cfg.DATASET.use_gt_input and not cfg.DATASET.detection_file:
         n = cfg.DATASET.detection_noise
         noise = DetectionNoise(n.mean, n.std, n.outlier_probability, cfg.MODEL.input_shape)
-    return Augmentation(build_joint_set(cfg).flip_permutation, cfg.AUG.flip, cfg.AUG.rotate_factor, noise)
+    return Augmentation(
+        build_joint_set(cfg).flip_permutation, cfg.AUG.flip, cfg.AUG.rotate_factor, cfg.AUG.view_probability, noise
+    )
 
 
 def find_weights(cfg: Config) -> Path:
-    """The checkpoint file that TEST.weight_path means: the file, or the best, final or newest one in the folder.
+    """The checkpoint file that TEST.weight_path means: the file, or the best, final or newest one in the folder, in its
+    checkpoint/, or in the newest run folder that it holds.
 
     The default ./pretrained falls back to experiment/HGN_human36J_train_human36.
     """
@@ -55,7 +56,7 @@ def find_weights(cfg: Config) -> Path:
     for place in looked:
         if place.is_file():
             return place
-        for folder in (place, place / "checkpoint"):
+        for folder in (place, place / "checkpoint", *(run.checkpoint for run in newest_runs(place)[:1])):
             found = sorted(folder.glob("*.pth.tar"), key=lambda p: p.stat().st_mtime_ns, reverse=True)
             for name in ("best.pth.tar", "final.pth.tar"):
                 if folder / name in found:
@@ -78,7 +79,10 @@ def load_network(path: str | Path, cfg: Config, build_scales) -> tuple[HGN, list
     if content.get("format") == checkpoint.FORMAT:
         try:
             scales = checkpoint.scales_from_state(content["scales"])
-            model = build_model(config_from_dict(content["config"], path), scales)
+            stored = config_from_dict(content["config"], path)
+            if len(content["model_state_dict"]["input_conv.gconv.bias"]) != stored.MODEL.hidden_dim:
+                raise ValueError("MODEL.hidden_dim is not that of the weights")  # before anything of that size is made
+            model = build_model(stored, scales)
         except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
             raise UserError(f"{path}: the checkpoint's hierarchy or configuration is damaged ({error})") from None
     else:

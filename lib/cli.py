@@ -1,6 +1,7 @@
 """What all commands share: arguments, devices, and how errors end a run."""
 
 import argparse
+import errno
 import sys
 from collections.abc import Callable
 
@@ -9,6 +10,9 @@ import torch
 from lib.config import Config, load_config, parse_set_arguments
 from lib.engine import Stopped
 from lib.errors import UserError
+
+STORAGE_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
+"""What a full or failing disk raises, wherever something is written."""
 
 
 def run_command(main: Callable[[], None]) -> None:
@@ -28,6 +32,10 @@ def run_command(main: Callable[[], None]) -> None:
         sys.exit(_fail("interrupted", 130))
     except BrokenPipeError:
         sys.exit(1)
+    except OSError as error:
+        if error.errno not in STORAGE_ERRORS or "--traceback" in sys.argv:
+            raise
+        sys.exit(_fail(f"error: {error.filename or 'a file'}: cannot be written ({error.strerror}); make room", 2))
 
 
 def _fail(message: str, code: int) -> int:
@@ -36,15 +44,21 @@ def _fail(message: str, code: int) -> int:
 
 
 def add_common_arguments(parser: argparse.ArgumentParser) -> None:
-    """--cfg, --gpu, --set and --traceback."""
-    parser.add_argument(
-        "--cfg", required=True, metavar="FILE", help="YAML configuration, for example one of asset/yaml"
-    )
+    """--cfg, --set, --gpu and --traceback."""
+    add_configuration_arguments(parser)
     parser.add_argument(
         "--gpu",
         metavar="LIST",
         help="CUDA devices to use, for example 0 or 0,1 (several: DataParallel, the batch is split among them); "
         "default: the first CUDA device, or the CPU where there is none",
+    )
+    add_traceback_argument(parser)
+
+
+def add_configuration_arguments(parser: argparse.ArgumentParser) -> None:
+    """--cfg and --set."""
+    parser.add_argument(
+        "--cfg", required=True, metavar="FILE", help="YAML configuration, for example one of asset/yaml"
     )
     parser.add_argument(
         "--set",
@@ -54,6 +68,10 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
         dest="overrides",
         help="override one key of the configuration, for example --set TRAIN.batch_size=32; may be repeated",
     )
+
+
+def add_traceback_argument(parser: argparse.ArgumentParser) -> None:
+    """--traceback."""
     parser.add_argument("--traceback", action="store_true", help="show where in the code an error was raised")
 
 

@@ -13,6 +13,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 import yaml
 
 from lib.errors import UserError
+from lib.joints import JOINT_SETS
 
 MAX_YAML_BYTES = 1_000_000
 
@@ -82,10 +83,12 @@ class TrainConfig:
 
 @dataclass(frozen=True)
 class AugConfig:
-    """Augmentation of training samples. rotate_factor: largest rotation about the optical axis, in degrees."""
+    """Augmentation of training samples. flip: mirror half of them; rotate_factor: largest rotation about the optical
+    axis, in degrees; view_probability: share shown through another camera (lib.augment.ViewRange)."""
 
     flip: bool = False
     rotate_factor: float = 0.0
+    view_probability: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -126,7 +129,7 @@ def load_config(path: str | Path, overrides: dict[str, Any] | None = None) -> Co
     try:
         if path.stat().st_size > MAX_YAML_BYTES:
             raise UserError(f"{path}: {path.stat().st_size} bytes are too many for a configuration file")
-        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+        tree = yaml.load(path.read_text(encoding="utf-8"), _Loader)
     except FileNotFoundError:
         raise UserError(f"{path}: no such configuration file; the project's own are in asset/yaml") from None
     except OSError as error:
@@ -141,6 +144,16 @@ def load_config(path: str | Path, overrides: dict[str, Any] | None = None) -> Co
     for dotted, value in (overrides or {}).items():
         _override(tree, dotted, value, path)
     return config_from_dict(tree, path)
+
+
+class _Loader(yaml.SafeLoader):
+    """Plain values only. No aliases: a page of aliases of aliases in merge keys unfolds to gigabytes."""
+
+    def compose_node(self, parent, index):
+        if self.check_event(yaml.AliasEvent):
+            mark = self.peek_event().start_mark
+            raise yaml.composer.ComposerError(problem="aliases are not read; write the value out", problem_mark=mark)
+        return super().compose_node(parent, index)
 
 
 def config_from_dict(tree: dict[str, Any], source: str | Path) -> Config:
@@ -221,14 +234,12 @@ def _convert(value: Any, wanted: Any, name: str, source: str | Path) -> Any:
         return value
     if origin is tuple and isinstance(value, (list, tuple)):
         return tuple(_convert(v, get_args(wanted)[0], f"{name}[{i}]", source) for i, v in enumerate(value))
-    if wanted is float and isinstance(value, (int, float)) and not isinstance(value, bool):
-        return float(value)
-    if wanted is float and isinstance(value, str):  # YAML 1.1 reads 1e-3 as text
+    if wanted is float and isinstance(value, (int, float, str)) and not isinstance(value, bool):
         try:
-            return float(value)
-        except ValueError:
+            return float(value)  # a text too: YAML 1.1 reads 1e-3 as one
+        except (ValueError, OverflowError):
             pass
-    if origin is None and wanted is not float and type(value) is wanted:
+    if origin is None and wanted is not float and type(value) is wanted and not _is_huge(value):
         return value
     hint = ""
     if origin is Literal and isinstance(value, str):
@@ -254,14 +265,23 @@ def _kind(value: Any) -> str:
         return "a section of keys"
     if isinstance(value, (list, tuple)):
         return f"a list of {len(value)}"
-    text = repr(value)
+    text = "a number of more than 9 digits" if _is_huge(value) else repr(value)
     return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _is_huge(value: Any) -> bool:
+    """A whole number that no key means, and that neither tensors nor messages can take."""
+    return isinstance(value, int) and abs(value) >= 10**9
 
 
 def _check_values(config: Config, source: str | Path) -> None:
     """Ranges that types cannot say."""
     D, M, T, A = config.DATASET, config.MODEL, config.TRAIN, config.AUG
     rules = [
+        ("DATASET.train_list", D.train_list, len(D.train_list) > 0, "at least one data set"),
+        ("DATASET.test_list", D.test_list, len(D.test_list) > 0, "at least one data set"),
+        ("DATASET.input_joint_set", D.input_joint_set, D.input_joint_set in JOINT_SETS, ", ".join(JOINT_SETS)),
+        ("DATASET.target_joint_set", D.target_joint_set, D.target_joint_set == "human36", "human36"),
         ("DATASET.workers", D.workers, D.workers >= 0, "0 or more"),
         ("MODEL.hidden_dim", M.hidden_dim, 2 <= M.hidden_dim <= 4096 and M.hidden_dim % 2 == 0, "even, 2 to 4096"),
         ("MODEL.coarsen_levels", M.coarsen_levels, 2 <= M.coarsen_levels <= 20, "2 to 20"),
@@ -276,6 +296,7 @@ def _check_values(config: Config, source: str | Path) -> None:
         ("TRAIN.skip_nonfinite", T.skip_nonfinite, T.skip_nonfinite >= 0, "0 or more"),
         ("TRAIN.checkpoint_minutes", T.checkpoint_minutes, T.checkpoint_minutes > 0, "positive"),
         ("AUG.rotate_factor", A.rotate_factor, 0 <= A.rotate_factor <= 180, "0 to 180 degrees"),
+        ("AUG.view_probability", A.view_probability, 0 <= A.view_probability <= 1, "0 to 1"),
         ("TEST.batch_size", config.TEST.batch_size, config.TEST.batch_size >= 1, "1 or more"),
     ]
     for weight in ("joint", "normal", "edge"):
@@ -284,7 +305,8 @@ def _check_values(config: Config, source: str | Path) -> None:
     for name in ("mean", "std", "outlier_probability"):
         values = getattr(D.detection_noise, name)
         expected, low = ("one number or one per joint", 0 if name != "mean" else -1e9)
-        holds = len(values) in (1, 17) and min(values) >= low and max(values) <= (1 if "prob" in name else 1e9)
+        high = 1 if name == "outlier_probability" else 1e9
+        holds = len(values) in (1, 17) and all(low <= v <= high for v in values)
         rules.append((f"DATASET.detection_noise.{name}", values, holds, expected))
     for name, value, holds, expected in rules:
         if not holds:
