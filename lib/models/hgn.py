@@ -1,4 +1,4 @@
-"""HGN: hierarchical graph networks for 3D human pose estimation (Li et al., BMVC 2021, arXiv 2111.11927).
+"""HGN: hierarchical graph networks for 3D human pose estimation (BMVC 2021, arXiv 2111.11927).
 
 Three graph networks side by side, one per scale (skeleton, coarse mesh, fine mesh). After every stage each scale
 receives the features of the others through learned node transfers:
