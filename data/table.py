@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import tempfile
+import time
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, fields
 from hashlib import sha256
@@ -19,6 +20,8 @@ from lib.joints import SMPL_24
 from smplpytorch.smplpytorch.coarse_body import CoarseBody
 
 CACHE_VERSION = 1
+ABANDONED_SECONDS = 86400
+
 MAX_BETA = 3.0
 """Shapes with any larger |beta| are failed fits; the mean shape replaces them, as in the release."""
 
@@ -96,7 +99,7 @@ def load_table(
             for old in cache.glob(f"{split}-*"):
                 if old != folder:
                     shutil.rmtree(old, ignore_errors=True)
-            table = _open_cache(folder, key)
+            table = _open_cache(folder, key) or table  # another process may have put its own in place just now
     return table
 
 
@@ -201,8 +204,8 @@ def _subject_arrays(s: SubjectSamples, body: CoarseBody) -> dict:
 
 def mirror_pose(pose: np.ndarray) -> np.ndarray:
     """SMPL pose parameters (F, 72) of the mirrored person: left and right change places, x stays, y and z turn round."""
-    pose = pose.reshape(len(pose), -1, 3)[:, SMPL_24.flip_permutation]
-    return (pose * [1.0, -1.0, -1.0]).reshape(len(pose), -1)
+    joints = pose.reshape(len(pose), pose.shape[1] // 3, 3)[:, SMPL_24.flip_permutation]
+    return (joints * [1.0, -1.0, -1.0]).reshape(pose.shape)
 
 
 def _turn(nodes: np.ndarray, frame: np.ndarray, R: np.ndarray, batch: int = 8192) -> np.ndarray:
@@ -230,6 +233,9 @@ def _write_cache(folder: Path, key: str, table: PoseTable) -> bool:
     """Write the arrays beside their final place and rename; False (and one line) where that cannot be done."""
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
+        for left in folder.parent.glob(".*.tmp"):  # of runs killed while writing
+            if time.time() - left.stat().st_mtime > ABANDONED_SECONDS:
+                shutil.rmtree(left, ignore_errors=True)
         temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", suffix=".tmp", dir=folder.parent))
     except OSError as error:
         tqdm.write(
@@ -271,5 +277,5 @@ def _open_cache(folder: Path, key: str) -> PoseTable | None:
         for name in ("meshes", "flipped_meshes"):
             values[name] = tuple(column(f"{name}_{i}") for i in range(meta["mesh_scales"]))
         return PoseTable(action_names=tuple(meta["action_names"]), **values)
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, EOFError, ValueError, KeyError, TypeError):
         return None

@@ -23,6 +23,7 @@ FILE_PARTS = {
 """The four annotation files of a subject and the endings each is published under."""
 
 MAX_JSON_BYTES = 4 << 30
+MAX_NUMBER = 1 << 31
 
 
 @dataclass(frozen=True)
@@ -107,7 +108,7 @@ def write_subject(folder: Path, motions: Iterable[Motion], cameras: dict[int, Ca
         path = folder / f"{stem}_{FILE_PARTS[part][0]}.json"
         temporary = path.with_suffix(".tmp")
         with open(temporary, "w") as file:
-            json.dump(content, file, separators=(",", ":"))
+            file.write(json.dumps(content, separators=(",", ":")))  # json.dump takes a far slower way
         temporary.replace(path)
     return len(images)
 
@@ -158,7 +159,7 @@ def read_subject(
         raise UserError(f"{paths['data']}: holds no annotations")
     try:
         rows, bad_boxes = _select_images(images, annotations, frame_stride, dropped)
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise UserError(f"{paths['data']}: is not a COCO-style file of this data set ({_missing(error)})") from None
     del data, images, annotations
     empty = next((row for row in rows if min(row[6:8]) <= 0), None)
@@ -194,12 +195,15 @@ def _select_images(images: list, annotations: list, frame_stride: int, dropped: 
         if frame % frame_stride != 0 or (action, subaction) in dropped:
             continue
         x, y, w, h = annotation["bbox"]
-        if not (w * h > 0 and x + w - 1 >= x and y + h - 1 >= y):
+        if not (x + w - 1 >= x and y + h - 1 >= y):  # the published rule: no pixel's width or height
             bad_boxes += 1
             continue
         name = image["file_name"].replace("\\", "/").rsplit("/", 1)[-1]
+        numbers = (int(action), int(subaction), int(frame), int(image["cam_idx"]))
         size = (int(image["width"]), int(image["height"]))
-        rows.append((name, int(action), int(subaction), int(frame), image["cam_idx"], str(image["action_name"]), *size))
+        if max(map(abs, (*numbers, *size))) > MAX_NUMBER:
+            raise ValueError(f"{name}: a number is beyond {MAX_NUMBER}")
+        rows.append((name, *numbers, str(image["action_name"]), *size))
     return rows, bad_boxes
 
 
@@ -298,7 +302,7 @@ def _lookup(tree: dict, frame: tuple) -> object:
 
 def _check_finite(path: Path, frames: list[tuple], *arrays: np.ndarray) -> None:
     for array in arrays:
-        bad = ~np.isfinite(array).reshape(len(array), -1).all(axis=1)
+        bad = ~np.isfinite(array).all(axis=tuple(range(1, array.ndim)))
         if bad.any():
             first = _frame_name((None, *frames[int(bad.argmax())]))
             raise UserError(f"{path}: NaN or infinite numbers in {int(bad.sum())} frames, the first is {first}")

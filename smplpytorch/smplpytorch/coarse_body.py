@@ -35,7 +35,9 @@ class CoarseBody:
                 self.mass.append(np.asarray(weighted.sum(axis=1)).ravel())
                 self.node.append(nodes)
                 self.joint.append(np.full(len(nodes), j))
-        self.node, self.joint, self.mass = (torch.as_tensor(np.concatenate(a)) for a in (self.node, self.joint, self.mass))
+        self.node, self.joint, self.mass = (
+            torch.as_tensor(np.concatenate(a)) for a in (self.node, self.joint, self.mass)
+        )
         self.folded = torch.as_tensor(np.concatenate(folded)).flatten(0, 1).T.contiguous()  # (1 + S + 9(K-1), 3 P)
         rest = model.J_regressor @ np.concatenate([model.v_template[:, :, None], model.shapedirs], 2).reshape(V, -1)
         self.rest_joints = torch.as_tensor(rest).reshape(len(model.parents), 3, -1)  # of [1, betas]

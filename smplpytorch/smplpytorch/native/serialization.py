@@ -7,8 +7,9 @@ in unpickling, and every size is checked against the bytes that are really there
 
 import io
 import pickle
-import pickletools
+import struct
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
@@ -19,6 +20,8 @@ MODEL_NAMES = {"neutral": "basicmodel_neutral_lbs", "male": "basicmodel_m_lbs", 
 """Beginning of the published file names, lower case; the rest is the version."""
 
 MAX_MODEL_BYTES = 1 << 30
+MAX_SPARSE_ROWS, MAX_SPARSE_COLUMNS = 64, 100_000
+"""Joints and vertices that a sparse regressor may have; SMPL-X, the largest of the family, has 55 and 10,475."""
 
 
 def find_model_file(folder: str | Path, gender: str = "neutral") -> Path | None:
@@ -41,10 +44,11 @@ def load_model(path: str | Path) -> BodyModel:
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from None
     try:
-        _check_opcodes(content)
-        fields = _Unpickler(io.BytesIO(content), encoding="latin1").load()
-    except UserError:
-        raise
+        fields = _Unpickler(content).load()
+    except _Refused as refused:
+        raise UserError(
+            f"{path}: refused: the file asks for {refused}, which no SMPL model needs; do not use it"
+        ) from None
     except Exception as error:  # whatever a damaged pickle can raise
         raise UserError(f"{path}: is not an SMPL model file ({_one_line(error)}); download it again") from None
     if not isinstance(fields, dict):
@@ -64,9 +68,11 @@ def _body_model(fields: dict, path: Path) -> BodyModel:
             raise UserError(f"{path}: {name} is {value.ndim}-D {value.dtype}, expected {ndim}-D numbers")
         return value
 
-    parents = array("kintree_table", 2)[0].astype(np.int64)
-    if len(parents):
-        parents[0] = -1  # stored as 2^32 - 1
+    kintree = array("kintree_table", 2)
+    if kintree.size == 0:
+        raise UserError(f"{path}: kintree_table is empty, expected (2, joints)")
+    parents = kintree[0].astype(np.int64)
+    parents[0] = -1  # stored as 2^32 - 1
     return BodyModel(
         v_template=array("v_template", 2).astype(np.float64),
         shapedirs=array("shapedirs", 3)[..., :10].astype(np.float64),
@@ -85,9 +91,6 @@ class _Passive:
     def __init__(self, *args):
         self.args = args
         self.state = None
-
-    def __setstate__(self, state):
-        self.state = state
 
 
 class _Array(_Passive):
@@ -110,8 +113,19 @@ class _Marker:
     """A class named only as an argument (object, ndarray)."""
 
 
+class _Refused(Exception):
+    """The file names a class or function that no SMPL model needs."""
+
+
 def _reconstruct_array(*_):
     return _Array()
+
+
+def _array_from_buffer(data, dtype, shape, order):
+    """numpy's _frombuffer, which protocol 5 writes for arrays."""
+    array = _Array()
+    array.state = (1, shape, dtype, order == "F", bytes(data))
+    return array
 
 
 def _reconstruct_object(cls, *_):
@@ -120,10 +134,14 @@ def _reconstruct_object(cls, *_):
     return cls()
 
 
-def _encode(text, encoding="latin1", *_):
+def _encode(text, encoding="latin1"):
     if not isinstance(text, str) or encoding not in ("latin1", "latin-1"):
         raise pickle.UnpicklingError("a text in an unexpected encoding")
     return text.encode("latin1")
+
+
+def _empty_bytes():
+    return b""
 
 
 _KNOWN = {
@@ -135,35 +153,78 @@ _KNOWN = {
     ("copy_reg", "_reconstructor"): _reconstruct_object,
     ("copyreg", "_reconstructor"): _reconstruct_object,
 }
-_KNOWN |= {
-    (module, "_reconstruct"): _reconstruct_array for module in ("numpy.core.multiarray", "numpy._core.multiarray")
-}
-_KNOWN |= {(module, "object"): _Marker for module in ("__builtin__", "builtins")}
-_KNOWN |= {(module, "set"): set for module in ("__builtin__", "builtins")}
-_KNOWN |= {(module, "csc_matrix"): _SparseMatrix for module in ("scipy.sparse.csc", "scipy.sparse._csc")}
+for _package in ("numpy.core", "numpy._core"):
+    _KNOWN[f"{_package}.multiarray", "_reconstruct"] = _reconstruct_array
+    _KNOWN[f"{_package}.numeric", "_frombuffer"] = _array_from_buffer
+for _module in ("__builtin__", "builtins"):
+    _KNOWN[_module, "object"] = _Marker
+    _KNOWN[_module, "set"] = _Passive  # chumpy's bookkeeping; a real set would hash what the file puts in
+    _KNOWN[_module, "bytes"] = _empty_bytes
+for _module in ("scipy.sparse.csc", "scipy.sparse._csc"):
+    _KNOWN[_module, "csc_matrix"] = _SparseMatrix
 
 
-class _Unpickler(pickle.Unpickler):
+class _Unpickler(pickle._Unpickler):
+    """Python's own unpickler with fewer powers.
+
+    The pure-Python one, because its memo is a dictionary (the C one allocates what a file's largest index asks for), it
+    reads Python 2's byte strings as such, and single opcodes can be replaced.
+    """
+
+    dispatch: ClassVar = dict(pickle._Unpickler.dispatch)
+
+    def __init__(self, content: bytes):
+        super().__init__(io.BytesIO(content), encoding="latin1")
+        self.size = len(content)
+
     def find_class(self, module, name):
         if (module, name) not in _KNOWN:
-            raise UserError(
-                f"refused: the file asks for {module}.{name}, which no SMPL model needs; do not use this file"
-            )
+            asked = "".join(c if c.isprintable() else "?" for c in f"{module}.{name}")
+            raise _Refused(asked[:80])
         return _KNOWN[module, name]
 
-    def persistent_load(self, pid):
-        raise pickle.UnpicklingError("a persistent reference")
+    def load_build(self):
+        state = self.stack.pop()
+        if not isinstance(self.stack[-1], _Passive):
+            raise pickle.UnpicklingError("a state for something that has none")
+        self.stack[-1].state = state
 
+    def load_setitem(self):
+        value, key = self.stack.pop(), self.stack.pop()
+        self._set_items([key, value])
 
-def _check_opcodes(content: bytes) -> None:
-    """Refuse memo indices beyond the file's size: the C unpickler would allocate a table of that length."""
-    for opcode, argument, _ in pickletools.genops(content):
-        if "PUT" in opcode.name and argument is not None and argument > len(content):
-            raise pickle.UnpicklingError(f"memo index {argument}")
+    def load_setitems(self):
+        self._set_items(self.pop_mark())
+
+    def load_dict(self):
+        items = self.pop_mark()
+        self.append({})
+        self._set_items(items)
+
+    def _set_items(self, items):
+        """Keys are texts or numbers: hashing a deeply nested tuple would exhaust the C stack."""
+        if not isinstance(self.stack[-1], dict) or not all(isinstance(key, (str, int)) for key in items[::2]):
+            raise pickle.UnpicklingError("a dictionary with unexpected keys")
+        self.stack[-1].update(zip(items[::2], items[1::2], strict=True))
+
+    def load_bytearray8(self):
+        (length,) = struct.unpack("<Q", self.read(8))
+        if length > self.size:
+            raise pickle.UnpicklingError("an array longer than the file")
+        self.append(self.read(length))
+
+    dispatch[pickle.BUILD[0]] = load_build
+    dispatch[pickle.SETITEM[0]] = load_setitem
+    dispatch[pickle.SETITEMS[0]] = load_setitems
+    dispatch[pickle.DICT[0]] = load_dict
+    dispatch[pickle.BYTEARRAY8[0]] = load_bytearray8
+    for _opcode in (pickle.PERSID, pickle.BINPERSID, pickle.EMPTY_SET, pickle.ADDITEMS, pickle.FROZENSET, pickle.EXT1,
+                    pickle.EXT2, pickle.EXT4, pickle.NEXT_BUFFER, pickle.NEWOBJ_EX):  # fmt: skip
+        del dispatch[_opcode[0]]
 
 
 def _to_array(value) -> np.ndarray:
-    """A plain array from a number, list or passive record."""
+    """A plain array from a passive record."""
     if isinstance(value, _Array):
         _, shape, dtype, fortran, data = value.state
         order = dtype.state[1] if dtype.state else "="
@@ -177,14 +238,12 @@ def _to_array(value) -> np.ndarray:
         # Filled column by column: rows and columns that the indices do not name stay zero.
         rows, columns = (int(n) for n in value.state.get("_shape", value.state.get("shape")))
         data, indices, indptr = (_to_array(value.state[name]) for name in ("data", "indices", "indptr"))
-        if not (0 < rows <= 1000 and len(indptr) == columns + 1 and len(data) == len(indices) == indptr[-1]):
-            raise ValueError("sparse matrix whose parts do not fit together")
-        if (
-            indptr[0] != 0
-            or (np.diff(indptr) < 0).any()
-            or (len(indices) and not 0 <= indices.min() <= indices.max() < rows)
+        if not (0 < rows <= MAX_SPARSE_ROWS and len(indptr) == columns + 1 <= MAX_SPARSE_COLUMNS):
+            raise ValueError(f"sparse matrix of {rows} x {columns}")
+        if not len(data) == len(indices) == indptr[-1] or (
+            len(indices) and not 0 <= indices.min() <= indices.max() < rows
         ):
-            raise ValueError("sparse matrix with indices out of range")
+            raise ValueError("sparse matrix whose parts do not fit together")
         dense = np.zeros((rows, columns), np.float64)
         np.add.at(dense, (indices, np.repeat(np.arange(columns), np.diff(indptr))), data)
         return dense
@@ -195,8 +254,6 @@ def _to_array(value) -> np.ndarray:
             shape = state.get("preferred_shape")
             return chosen if shape is None else chosen.reshape([int(n) for n in shape])
         return _to_array(state["x"])
-    if isinstance(value, (list, tuple, int, float)):
-        return np.asarray(value)
     raise ValueError(f"a {type(value).__name__} instead of an array")
 
 
