@@ -451,7 +451,7 @@ def bomb(kind: str) -> dict:
 @pytest.mark.parametrize("kind", ["one list many times", "many empty columns"])
 def test_a_small_file_does_not_grow_into_a_large_array(tmp_path, kind):
     content = pickle.dumps(model_arrays() | bomb(kind), 2)
-    assert len(content) < 30_000
+    assert len(content) < 40_000
     assert peak_of_refusal(tmp_path, content) < 4 << 20  # a hundred times the file
 
 
