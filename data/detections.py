@@ -2,6 +2,7 @@
 
 import json
 import zipfile
+import zlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import numpy as np
 from data.table import PoseTable
 from lib.camera import pixel_to_screen
 from lib.errors import UserError
+from lib.joints import JOINT_SETS
 from lib.keypoints.convert import convert_joints
 
 MAX_BYTES = 4 << 30
@@ -30,21 +32,20 @@ def with_detections(table: PoseTable, path: str | Path, joint_set: str) -> PoseT
         some = ", ".join(missing[:NAMED_MISSING])
         raise UserError(f"{path}: {len(missing)} of {len(names)} samples have no detection, the first are {some}")
     try:
-        pixels = np.stack([np.asarray(keypoints[name], np.float64)[:, :2] for name in names])
-    except (TypeError, ValueError, IndexError):
+        pixels = np.stack([np.asarray(keypoints[name], np.float64)[:, :2].reshape(-1, 2) for name in names])
+    except (TypeError, ValueError, IndexError, OverflowError):
         raise UserError(
             f"{path}: every picture needs the same number of joints, each x, y and perhaps a score"
         ) from None
+    if pixels.shape[1] != len(JOINT_SETS[joint_set]):
+        raise UserError(
+            f"{path}: {pixels.shape[1]} joints per picture, {joint_set} has {len(JOINT_SETS[joint_set])}; name their set in "
+            "DATASET.input_joint_set"
+        )
     if not np.isfinite(pixels).all():
         bad = names[int((~np.isfinite(pixels)).any((1, 2)).argmax())]
         raise UserError(f"{path}: NaN or infinite coordinates, first in {bad}")
-    if joint_set != "human36":
-        pixels, _ = convert_joints(pixels, joint_set)
-    if pixels.shape[1] != table.pose2d.shape[1]:
-        raise UserError(
-            f"{path}: {pixels.shape[1]} joints per picture, expected {table.pose2d.shape[1]}; name their set in "
-            "DATASET.input_joint_set"
-        )
+    pixels, _ = convert_joints(pixels, joint_set)
     width, height = np.asarray(table.image_size, np.float64).T
     return replace(table, pose2d=pixel_to_screen(pixels, width, height).astype(np.float32))
 
@@ -55,6 +56,9 @@ def _read(path: Path) -> dict:
         if path.stat().st_size > MAX_BYTES:
             raise UserError(f"{path}: larger than {MAX_BYTES >> 30} GiB")
         if path.suffix == ".npz":
+            with zipfile.ZipFile(path) as archive:
+                if sum(info.file_size for info in archive.infolist()) > MAX_BYTES:
+                    raise UserError(f"{path}: unpacks to more than {MAX_BYTES >> 30} GiB")
             with np.load(path, allow_pickle=False) as z:
                 entries = dict(zip(z["names"].tolist(), z["keypoints"], strict=True))
         else:
@@ -62,7 +66,7 @@ def _read(path: Path) -> dict:
                 entries = json.load(file)
     except OSError as error:
         raise UserError(f"{path}: DATASET.detection_file cannot be read ({error.strerror or error})") from None
-    except (ValueError, KeyError, RecursionError, zipfile.BadZipFile) as error:
+    except (ValueError, KeyError, TypeError, RecursionError, MemoryError, zipfile.BadZipFile, zlib.error) as error:
         raise UserError(f"{path}: is not a detection file ({' '.join(str(error).split())[:100]})") from None
     if not isinstance(entries, dict):
         raise UserError(f"{path}: is not a detection file (expected an object, picture name -> joints)")

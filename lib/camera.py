@@ -56,10 +56,10 @@ def look_at(
     """
     position, target = np.asarray(position, np.float64), np.asarray(target, np.float64)
     forward = target - position
-    forward /= np.linalg.norm(forward)
     right = np.cross(forward, [0.0, 0.0, 1.0])
-    if np.linalg.norm(right) < 1e-9:
-        raise ValueError("look_at: the viewing direction is vertical, so the picture's up is undefined")
+    if np.linalg.norm(right) <= 1e-9 * np.linalg.norm(forward):
+        raise ValueError("look_at: the viewing direction is vertical or nothing, so the picture's up is undefined")
+    forward /= np.linalg.norm(forward)
     right /= np.linalg.norm(right)
     down = np.cross(forward, right)
     cos, sin = np.cos(roll), np.sin(roll)

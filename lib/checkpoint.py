@@ -7,7 +7,6 @@ The released format is {epoch, model_state_dict, ...} under the release's parame
 
 import hashlib
 import io
-import os
 import re
 import struct
 import zipfile
@@ -20,6 +19,7 @@ import torch
 from torch import nn
 
 from lib.errors import UserError
+from lib.files import replacing
 from lib.graph.scales import GraphScale
 
 FORMAT = "hgn-checkpoint-1"
@@ -32,22 +32,14 @@ def save(path: str | Path, content: dict[str, Any], previous: Path | None = None
 
     previous: where the old file is kept, if at all.
     """
-    path = Path(path)
     buffer = io.BytesIO()
     torch.save({"format": FORMAT, **content}, buffer)
     data = buffer.getvalue()
     if data[-22:-18] != b"PK\x05\x06":
         raise RuntimeError("torch.save no longer ends in a plain zip directory; the digest cannot be attached")
     comment = _DIGEST_PREFIX + hashlib.sha256(data[:-2]).hexdigest().encode()
-    temporary = path.with_name(path.name + ".tmp")
-    with open(temporary, "wb") as file:
-        file.write(data[:-2] + struct.pack("<H", len(comment)) + comment)
-        file.flush()
-        os.fsync(file.fileno())
-    if previous is not None and path.exists():
-        os.replace(path, previous)
-    os.replace(temporary, path)
-    _sync_folder(path.parent)
+    with replacing(path, previous) as temporary:
+        temporary.write_bytes(data[:-2] + struct.pack("<H", len(comment)) + comment)
 
 
 def read(path: str | Path) -> dict[str, Any]:
@@ -60,13 +52,13 @@ def read(path: str | Path) -> dict[str, Any]:
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from None
     _verify_digest(path, data)
+    if _unpacked_size(data) > len(data):
+        raise UserError(f"{path}: refused, it unpacks to more than it holds; no checkpoint is compressed")
     try:
         with torch.serialization.safe_globals(_released_globals()):
             content = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except Exception as error:  # whatever a damaged archive or pickle can raise
-        refused = re.search(
-            r"(?:Unsupported global: GLOBAL|Unsupported class|Unsupported operand) ([\w.]+)", str(error)
-        )
+        refused = re.search(r"[Uu]nsupported (?:global: GLOBAL|GLOBAL|class) ([\w.]+)", str(error))
         if refused:
             raise UserError(
                 f"{path}: refused, it asks for {refused[1]}, which no checkpoint needs; do not use it"
@@ -101,7 +93,7 @@ def load_state(model: nn.Module, state: dict[str, torch.Tensor], source: str | P
     for name, value in state.items():
         if not isinstance(value, torch.Tensor):
             raise UserError(f"{source}: {name} is not a tensor")
-        if value.numel() != expected[name].numel():
+        if _without_ones(value) != _without_ones(expected[name]):  # the release keeps kernel sizes of 1 in its shapes
             raise UserError(f"{source}: the weights do not fit: {_size_conflict(state, expected, name)}")
         state[name] = value.reshape(expected[name].shape)
     model.load_state_dict(state)
@@ -117,11 +109,20 @@ def scales_to_state(scales: list[GraphScale]) -> list[dict[str, torch.Tensor]]:
 
 
 def scales_from_state(state: list[dict[str, torch.Tensor]]) -> list[GraphScale]:
-    """The inverse of `scales_to_state`; poolings are None."""
-    return [
+    """The inverse of `scales_to_state`; poolings are None. ValueError when it is no hierarchy of three graphs."""
+    scales = [
         GraphScale(s["adjacency"].numpy(), s["real_nodes"].numpy(), None, s["faces"].numpy() if "faces" in s else None)
         for s in state
     ]
+    for s in scales:
+        if s.adjacency.dtype != bool or s.adjacency.shape != (len(s), len(s)):
+            raise ValueError("a graph is not a square matrix")
+        for index, count in ((s.real_nodes, len(s)), (s.faces, len(s.real_nodes))):
+            if index is not None and (index.dtype != np.int64 or not ((index >= 0) & (index < count)).all()):
+                raise ValueError("a graph names nodes that it does not have")
+    if len(scales) != 3:
+        raise ValueError(f"{len(scales)} graphs")
+    return scales
 
 
 _RELEASED_NAMES = [
@@ -150,6 +151,10 @@ def _current_name(name: str) -> str:
     if name.endswith(".W"):
         return name[:-1] + "weight"
     return name[:-1] + "logits" if name.endswith(".e") else name
+
+
+def _without_ones(tensor: torch.Tensor) -> list[int]:
+    return [n for n in tensor.shape if n != 1]
 
 
 def _size_conflict(state: dict, expected: dict, name: str) -> str:
@@ -214,23 +219,18 @@ def _comment(data: bytes) -> bytes:
         return b""
 
 
+def _unpacked_size(data: bytes) -> int:
+    """Bytes that the archive's directory promises; 0 for what is no archive."""
+    try:
+        return sum(info.file_size for info in zipfile.ZipFile(io.BytesIO(data)).infolist())
+    except (zipfile.BadZipFile, ValueError, OverflowError, NotImplementedError):
+        return 0
+
+
 def _verify_digest(path: Path, data: bytes) -> None:
     comment = _comment(data) if data.startswith(b"PK") else b""
     if comment.startswith(_DIGEST_PREFIX):
         body = data[: -2 - len(comment)]
-        if hashlib.sha256(body).hexdigest().encode() != comment[len(_DIGEST_PREFIX) :]:
+        whole = data[len(body) :] == struct.pack("<H", len(comment)) + comment
+        if not whole or hashlib.sha256(body).hexdigest().encode() != comment[len(_DIGEST_PREFIX) :]:
             raise UserError(f"{path}: its digest does not match, so it was cut short or altered")
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make a rename durable where the system can open folders."""
-    try:
-        descriptor = os.open(folder, os.O_RDONLY)
-    except OSError:
-        return
-    try:
-        os.fsync(descriptor)
-    except OSError:
-        pass
-    finally:
-        os.close(descriptor)

@@ -140,9 +140,9 @@ def draw_pose(
         for pose, dashed in zip(poses, (False, True), strict=False):
             plot_pose3d(axes, pose, joint_set, dashed)
         frame_3d(axes, np.stack(poses), view)
-        axes.set_title(f"3D, {name} (grid {GRID} m)", y=0.96)
+        axes.set_title(f"3D, {name} (grid {GRID} m)")
     figure.legend(handles=side_legend(target3d is not None), loc="outside lower center", ncols=4, frameon=False)
-    figure.suptitle(title)
+    figure.suptitle(title or " ")  # a line in any case: 3D axes reach into it
     save_figure(figure, path)
 
 
@@ -165,14 +165,14 @@ def draw_mesh(
         axes = figure.add_subplot(1, columns, position, projection="3d")
         plot_mesh(axes, vertices, faces)
         frame_3d(axes, everything, view)
-        axes.set_title(f"mesh, {name} (grid {GRID} m)", y=0.96)
+        axes.set_title(f"mesh, {name} (grid {GRID} m)")
     if pose3d is not None:
         axes = figure.add_subplot(1, columns, columns, projection="3d")
         plot_pose3d(axes, pose3d, joint_set)
         frame_3d(axes, everything, VIEWS["front"])
-        axes.set_title("skeleton, front", y=0.96)
+        axes.set_title("skeleton, front")
         figure.legend(handles=side_legend(), loc="outside lower center", ncols=2, frameon=False)
-    figure.suptitle(title)
+    figure.suptitle(title or " ")  # a line in any case: 3D axes reach into it
     save_figure(figure, path)
 
 

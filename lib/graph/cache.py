@@ -1,7 +1,5 @@
 """Graph scales of a mesh, computed once and kept on disk."""
 
-import os
-import zipfile
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
@@ -9,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import scipy.sparse as sp
 
+from lib.files import replacing
 from lib.graph.scales import GraphScale, build_scales
 from lib.joints import JointSet
 
@@ -22,7 +21,7 @@ def cached_scales(joints: JointSet, faces: np.ndarray, coarsen_levels: int, fold
     path = Path(folder) / f"hierarchy-{sha256(identity).hexdigest()[:16]}.npz"
     try:
         return _read(path)
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+    except Exception:  # not there, or damaged in whatever way
         scales = build_scales(joints, faces, coarsen_levels)
     with suppress(OSError):
         _write(path, scales)
@@ -34,7 +33,7 @@ def _read(path: Path) -> list[GraphScale]:
         scales = []
         for i in range(int(z["count"])):
             pooling = faces = None
-            if f"{i}_faces" in z:
+            if i > 0:
                 pooling = sp.csr_matrix(
                     (z[f"{i}_data"], z[f"{i}_indices"], z[f"{i}_indptr"]), shape=tuple(z[f"{i}_shape"])
                 )
@@ -51,8 +50,5 @@ def _write(path: Path, scales: list[GraphScale]) -> None:
             p = scale.pooling
             arrays |= {f"{i}_data": p.data, f"{i}_indices": p.indices, f"{i}_indptr": p.indptr}
             arrays |= {f"{i}_shape": np.array(p.shape), f"{i}_faces": scale.faces}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{path.stem}-{os.getpid()}.tmp")
-    with open(temporary, "wb") as file:
-        np.savez(file, **arrays)
-    os.replace(temporary, path)
+    with replacing(path) as temporary:
+        np.savez(temporary, **arrays)

@@ -29,7 +29,7 @@ class Coarsening:
 
 def coarsen(adjacency: sp.spmatrix, levels: int) -> Coarsening:
     """Coarsen a symmetric weighted graph (n, n) `levels` times; UserError when it has too few nodes for that."""
-    weights = sp.csr_matrix(adjacency, dtype=np.float64)
+    weights = sp.csr_matrix(adjacency, dtype=np.float64, copy=True)
     weights.sort_indices()
     parents, graphs = [], [weights]
     for level in range(levels):
@@ -107,7 +107,7 @@ def _match_heavy_edges(weights: sp.csr_matrix, visiting_order: np.ndarray, degre
     # own, and the last row does not see its last entry.
     end = indptr[1:]
     if len(end) > 1:
-        end[0] += 1
+        end[0] = min(end[0] + 1, len(data))
         end[-1] -= 1
     clusters = [-1] * len(degree)
     count = 0

@@ -1,0 +1,163 @@
+"""Importing does nothing: no file, no output, no setting. And the source keeps the rules that make it so."""
+
+import ast
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGES = ("lib", "data", "smplpytorch", "main")
+SOURCES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+MODULES = sorted({".".join(p.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__") for p in SOURCES})
+
+# The packages that the project uses are loaded first, so that whatever happens then is the project's own doing. Every
+# module is then imported alone, with all others of the project forgotten. Audit events tell every file opened and every
+# folder made or removed.
+PROGRAM = """
+import contextlib, importlib, io, json, locale, os, random, signal, sys, threading, warnings
+
+root, bytecode, packages, modules, externals = sys.argv[1], sys.argv[2], *(a.split() for a in sys.argv[3:])
+for name in externals:
+    with contextlib.suppress(ImportError):
+        importlib.import_module(name)
+
+import numpy as np
+import torch
+
+sys.path.insert(0, root)
+
+def forget():
+    for name in [n for n in sys.modules if n.split(".")[0] in packages]:
+        del sys.modules[name]
+
+def state():
+    matplotlib = sys.modules.get("matplotlib")
+    cv2 = sys.modules.get("cv2")
+    values = {
+        "environment": dict(os.environ),
+        "working folder": os.getcwd(),
+        "import path": [p for p in sys.path if p != root],
+        "warning filters": len(warnings.filters),
+        "threads": [threading.active_count(), torch.get_num_threads(), cv2.getNumThreads() if cv2 else 0],
+        "locale": locale.setlocale(locale.LC_ALL),
+        "signals": [str(signal.getsignal(s)) for s in (signal.SIGINT, signal.SIGTERM)],
+        "random": [hash(random.getstate()), str(np.random.get_state()), hash(torch.get_rng_state().numpy().tobytes())],
+        "numpy": [np.geterr(), np.get_printoptions()],
+        "torch": [
+            str(torch.get_default_dtype()), torch.is_grad_enabled(), torch.are_deterministic_algorithms_enabled(),
+            torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic, torch.get_float32_matmul_precision(),
+            torch.cuda.is_initialized(), torch.serialization.get_safe_globals() == [],
+        ],
+        # Read as a plain dict, since asking matplotlib itself would choose a backend.
+        "matplotlib": str(list(dict.items(matplotlib.rcParams))) if matplotlib else None,
+        "recursion": sys.getrecursionlimit(),
+    }
+    return json.loads(json.dumps(values, default=str))
+
+watching = False
+seen = []
+
+def listen(event, arguments):
+    if not watching:
+        return
+    if event == "open" and str(arguments[0]).endswith((".py", ".pyc")) and arguments[1] in (None, "r", "rb"):
+        return  # the import itself
+    if event == "open" or event.split(".")[0] in ("subprocess", "socket", "shutil", "tempfile") or event in (
+        "os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.chdir", "os.putenv", "os.unsetenv", "os.system",
+        "os.link", "os.symlink", "os.chmod", "os.truncate", "os.utime", "os.fork", "os.exec", "os.posix_spawn",
+    ):
+        seen.append(event + " " + " ".join(map(str, arguments)))
+
+sys.addaudithook(listen)
+untouched = state()
+
+# Compile this project's modules once, outside its tree; from here on they are only read.
+sys.pycache_prefix, sys.dont_write_bytecode = bytecode, False
+for module in modules:
+    importlib.import_module(module)
+sys.dont_write_bytecode = True
+together = state()
+faults = {"all": [f"set {name}" for name in together if together[name] != untouched[name]]}
+
+for module in modules:
+    forget()
+    importlib.invalidate_caches()
+    before = state()
+    seen.clear()
+    with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(io.StringIO()) as err:
+        watching = True
+        importlib.import_module(module)
+        watching = False
+    after = state()
+    found = list(seen) + [f"set {name}" for name in before if before[name] != after[name]]
+    found += [f"printed {text!r}" for text in (out.getvalue(), err.getvalue()) if text]
+    faults[module] = found
+faults = {name: found for name, found in faults.items() if found}
+print(json.dumps({"faults": faults, "files": os.listdir(".")}))
+"""
+
+
+def _external_modules() -> list[str]:
+    """Modules of other packages that this project's modules import, and what they import from them."""
+    names = set()
+    for path in SOURCES:
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.Import):
+                names |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return sorted(name for name in names if name.split(".")[0] not in PACKAGES)
+
+
+@pytest.fixture(scope="module")
+def imports(tmp_path_factory):
+    """What happened when each module was imported in an empty folder, in a process of its own."""
+    bytecode = str(tmp_path_factory.mktemp("bytecode"))
+    names = [" ".join(group) for group in (PACKAGES, MODULES, _external_modules())]
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, str(ROOT), bytecode, *names],
+        cwd=tmp_path_factory.mktemp("empty"),
+        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    *printed, result = done.stdout.splitlines()
+    assert printed == []
+    return json.loads(result)
+
+
+def test_all_modules_are_found():
+    assert {"lib.models.hgn", "lib.config", "data", "smplpytorch.smplpytorch.body_model"} <= set(MODULES)
+
+
+def test_importing_opens_creates_prints_and_sets_nothing(imports):
+    assert imports["faults"] == {}
+
+
+def test_importing_leaves_an_empty_folder_empty(imports):
+    assert imports["files"] == []
+
+
+def _nodes(path: Path):
+    return ast.walk(ast.parse(path.read_text(encoding="utf-8"), str(path)))
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_source_has_no_star_import_no_eval_and_no_global_statement(path):
+    for node in _nodes(path):
+        assert not (isinstance(node, ast.ImportFrom) and any(alias.name == "*" for alias in node.names))
+        assert not isinstance(node, ast.Global), f"line {node.lineno}"
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            assert node.func.id not in ("eval", "exec", "compile", "__import__", "globals"), f"line {node.lineno}"
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_only_commands_touch_the_import_path(path):
+    touches = [n.lineno for n in _nodes(path) if isinstance(n, ast.Attribute) and ast.unparse(n) == "sys.path"]
+    assert len(touches) <= (1 if path.parent == ROOT / "main" else 0)
