@@ -9,6 +9,7 @@ import torch
 from data.multiple_datasets import epoch_length, mixed_order
 from data.table import PoseTable
 from lib.augment import Batch, DetectionNoise, ViewRange, add_detection_noise, flip, new_view, rotate
+from lib.distributed import ALONE, Group
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,8 @@ class Augmentation:
 class BatchSource:
     """The samples of one or several tables on a device, and their order in every epoch.
 
-    Order and augmentation follow from (seed, epoch, step) alone, so an epoch can be taken up in its middle.
+    Order and augmentation follow from (seed, epoch, step) alone, so an epoch can be taken up in its middle, and by
+    another number of ranks: `batch_size` counts the samples of all ranks, of which each takes its share.
     """
 
     def __init__(
@@ -36,14 +38,18 @@ class BatchSource:
         shuffle: bool,
         seed: int,
         augmentation: Augmentation,
+        group: Group = ALONE,
     ):
         self.lengths = [len(table) for table in tables]
         self.batch_size, self.shuffle, self.seed, self.augmentation = batch_size, shuffle, seed, augmentation
+        self.group = group
         self.names = np.concatenate([np.asarray(t.names) for t in tables])
         self.permutation = torch.as_tensor(augmentation.flip_permutation, device=device)
 
         def column(get):
-            return torch.as_tensor(np.concatenate([np.asarray(get(t)) for t in tables])).to(device)
+            parts = [np.asarray(get(t)) for t in tables]
+            # One table on the CPU stays the memory-mapped file, which all ranks of a host share.
+            return torch.as_tensor(parts[0] if len(parts) == 1 else np.concatenate(parts)).to(device)
 
         scales = range(len(tables[0].meshes))
         self.samples = Batch(
@@ -71,15 +77,20 @@ class BatchSource:
         rows = order[step * self.batch_size : (step + 1) * self.batch_size].cpu().numpy()
         return self.names[rows].tolist()
 
+    def weight(self, step: int) -> float:
+        """Factor of this rank's mean over its share of batch number `step` that makes the ranks' mean that of the batch."""
+        count = min(self.batch_size, epoch_length(self.lengths) - step * self.batch_size)
+        own = self.group.share(count)
+        return (own.stop - own.start) * self.group.size / count
+
     def batch(self, order: torch.Tensor, epoch: int, step: int) -> Batch:
-        """Batch number `step` of an epoch with this order, augmented."""
+        """This rank's share of batch number `step` of an epoch with this order, augmented; it may be empty.
+
+        Every rank augments the whole batch, a thousandth of a step's work, so that a sample's random numbers do not
+        depend on the number of ranks.
+        """
         rows = order[step * self.batch_size : (step + 1) * self.batch_size]
-        s = self.samples
-        batch = Batch(
-            *(s.pose2d[rows], s.pose3d[rows]),
-            *(tuple(m[rows] for m in meshes) for meshes in (s.meshes, s.flipped_meshes)),
-            *(s.camera[rows], s.image_size[rows]),
-        )
+        batch = _take(self.samples, rows)
         a = self.augmentation
         generator = _generator(self.seed, epoch, step)
         if a.flip:
@@ -92,7 +103,15 @@ class BatchSource:
             batch = rotate(batch, turn.to(self.device, torch.float32))
         if a.noise is not None:
             batch = replace(batch, pose2d=add_detection_noise(batch.pose2d, a.noise, generator))
-        return batch
+        return _take(batch, self.group.share(len(rows)))
+
+
+def _take(batch: Batch, rows: torch.Tensor | slice) -> Batch:
+    return Batch(
+        *(batch.pose2d[rows], batch.pose3d[rows]),
+        *(tuple(m[rows] for m in meshes) for meshes in (batch.meshes, batch.flipped_meshes)),
+        *(batch.camera[rows], batch.image_size[rows]),
+    )
 
 
 def _generator(*numbers: int) -> torch.Generator:

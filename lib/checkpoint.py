@@ -215,7 +215,7 @@ def _released_globals() -> list:
 def _comment(data: bytes) -> bytes:
     try:
         return zipfile.ZipFile(io.BytesIO(data)).comment
-    except (zipfile.BadZipFile, ValueError, OverflowError):
+    except (zipfile.BadZipFile, ValueError, OverflowError, NotImplementedError):
         return b""
 
 

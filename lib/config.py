@@ -63,11 +63,16 @@ class ModelConfig:
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """The schedule. keep: how many epochs' checkpoints stay beside last and best; checkpoint_minutes: time between two
-    saves inside an epoch; skip_nonfinite: how many steps with a loss that is not finite may be left out."""
+    """The schedule. batch_size: samples of a step over all devices and ranks; sync_bn: under torchrun, batch
+    normalisation over the batch of all ranks, not over each rank's share; compile, precision: see lib.acceleration;
+    keep: how many epochs' checkpoints stay beside last and best; checkpoint_minutes: time between two saves inside an
+    epoch; skip_nonfinite: how many steps with a loss that is not finite may be left out."""
 
     print_freq: int = 50
     batch_size: int = 64
+    sync_bn: bool = True
+    compile: Literal["auto", "on", "off"] = "auto"
+    precision: Literal["fp32", "tf32", "bf16"] = "fp32"
     shuffle: bool = True
     begin_epoch: int = 0
     end_epoch: int = 150

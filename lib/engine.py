@@ -13,8 +13,10 @@ from tqdm import tqdm
 
 from data.table import PoseTable
 from lib import checkpoint
+from lib.acceleration import accelerate, matmul_precision
 from lib.batches import BatchSource
 from lib.config import Config, TrainConfig, config_to_dict
+from lib.distributed import ALONE, Group
 from lib.errors import UserError
 from lib.evaluator import Report, evaluate
 from lib.graph.scales import GraphScale
@@ -59,7 +61,8 @@ def predict(
     model.eval()
     order = np.arange(len(pose2d)) if order is None else order
     inputs = torch.as_tensor(np.asarray(pose2d), device=device)[torch.as_tensor(order, device=device)]
-    starts = tqdm(range(0, len(inputs), batch_size), desc="testing", disable=not progress, leave=False)
+    starts = range(0, max(len(inputs), 1), batch_size)  # no samples, as a rank may have, still give shapes
+    starts = tqdm(starts, desc="testing", disable=not progress, leave=False)
     outputs = [model(inputs[i : i + batch_size]) for i in starts]
     back = np.argsort(order, kind="stable")
 
@@ -71,16 +74,38 @@ def predict(
 
 
 def evaluate_table(
-    model: nn.Module, table: PoseTable, cfg: Config, device: torch.device, protocol: str, weights: str, progress=False
+    model: nn.Module,
+    table: PoseTable,
+    cfg: Config,
+    device: torch.device,
+    protocol: str,
+    weights: str,
+    progress: bool = False,
+    group: Group = ALONE,
 ) -> tuple[Report, Predictions]:
-    """Predict a whole table and report its errors."""
+    """Predict a whole table and report its errors. Of several ranks each predicts its share; all return the same report,
+    rank 0 with all predictions, the others with their own."""
+    pose2d = table.pose2d[group.share(len(table))]
     order = None
     if cfg.TEST.shuffle:
-        order = np.random.default_rng(0).permutation(len(table))
-    predictions = predict(model, table.pose2d, cfg.TEST.batch_size, device, order, progress)
+        order = np.random.default_rng(0).permutation(len(pose2d))
+    own = predict(model, pose2d, cfg.TEST.batch_size, device, order, progress and group.is_main)
+    parts = group.gather(own)
+    if parts is None:
+        return group.from_main(None), own
+    predictions = Predictions(
+        np.concatenate([p.pose3d for p in parts]),
+        tuple(np.concatenate(meshes) for meshes in zip(*(p.meshes for p in parts), strict=True)),
+    )
+    finite = np.isfinite(predictions.pose3d).all((1, 2))
+    if not finite.all():
+        raise UserError(
+            f"{weights}: the network's output is not finite for {(~finite).sum()} of {len(table)} samples, the first is "
+            f"{table.names[finite.argmin()]}; the weights are spoilt: train with a lower TRAIN.lr, or take others"
+        )
     truth = np.asarray(table.pose3d) * np.float32(1000)
     actions = np.asarray(table.action_names)[table.actions]
-    return evaluate(predictions.pose3d, truth, actions, protocol, weights), predictions
+    return group.from_main(evaluate(predictions.pose3d, truth, actions, protocol, weights)), predictions
 
 
 def describe_protocol(name: str, split: str, table: PoseTable, joints: JointSet, gt_input: bool) -> str:
@@ -128,9 +153,11 @@ class Trainer:
         device: torch.device,
         seed: int,
         parallel: nn.Module | None = None,
+        group: Group = ALONE,
     ):
         self.cfg, self.scales, self.joints, self.loss_weights = cfg, scales, joints, loss_weights
-        self.model, self.forward = model, parallel or model
+        self.model, self.group = model, group
+        self.forward = accelerate(parallel or model, cfg.TRAIN.compile, cfg.TRAIN.precision, device)
         self.batches, self.tests, self.run, self.device, self.seed = batches, tests, run, device, seed
         self.faces = tuple(torch.as_tensor(s.faces, device=device) for s in scales if s.faces is not None)
         self.optimizer = _optimizer(cfg.TRAIN, model)
@@ -150,12 +177,15 @@ class Trainer:
 
     def train(self) -> None:
         """Train to TRAIN.end_epoch, testing and saving after every epoch; raises Stopped on Ctrl-C and SIGTERM."""
+        self.group.barrier()  # ranks load data at their own pace, but a step does not wait for long
         with StopRequest() as stop:
             while self.epoch < self.cfg.TRAIN.end_epoch:
-                self._train_epoch(stop)
+                with matmul_precision(self.cfg.TRAIN.precision):
+                    self._train_epoch(stop)
                 self._finish_epoch()
-                if stop.signal is not None and self.epoch < self.cfg.TRAIN.end_epoch:
-                    raise Stopped(stop.exit_code)
+                (code,) = self.group.maximum(stop.exit_code)
+                if code and self.epoch < self.cfg.TRAIN.end_epoch:
+                    raise Stopped(code)
 
     def _train_epoch(self, stop: StopRequest) -> None:
         T = self.cfg.TRAIN
@@ -166,7 +196,9 @@ class Trainer:
         order = self.batches.order(self.epoch)
         steps = self.batches.steps()
         start = time.monotonic() - self.seconds
-        bar = tqdm(total=steps, initial=self.step, desc=f"epoch {self.epoch}", leave=False)
+        bar = tqdm(
+            total=steps, initial=self.step, desc=f"epoch {self.epoch}", leave=False, disable=not self.group.is_main
+        )
         with bar:
             while self.step < steps:
                 for name, value in self._train_step(order).items():
@@ -178,11 +210,14 @@ class Trainer:
                 self.seconds = time.monotonic() - start
                 if self.step == steps:
                     break
-                if stop.signal is not None:
-                    self.save("last")
-                    raise Stopped(stop.exit_code)
-                if time.monotonic() - self.saved_at > T.checkpoint_minutes * 60:
-                    self.save("last")
+                due = self.group.is_main and time.monotonic() - self.saved_at > T.checkpoint_minutes * 60
+                code, due = self.group.maximum(stop.exit_code, due)
+                if code or due:
+                    if self.group.is_main:
+                        self.save("last")
+                    self.group.barrier()
+                if code:
+                    raise Stopped(code)
 
     def _train_step(self, order: torch.Tensor) -> dict[str, torch.Tensor]:
         """One optimiser step; {} when it was skipped because something was not finite."""
@@ -191,10 +226,12 @@ class Trainer:
         output = self.forward(batch.pose2d)
         losses = hgn_losses(output, batch.pose3d, batch.meshes, self.faces, self.loss_weights)
         self.optimizer.zero_grad(set_to_none=True)
-        total = sum(losses.values())
-        total.backward()
+        weight = self.batches.weight(self.step)  # 1 for one process
+        (sum(losses.values()) * weight).backward()
+        losses = self.group.mean(losses, weight)
+        total = sum(losses.values()).detach()
         norm = nn.utils.clip_grad_norm_(self.model.parameters(), GRADIENT_NORM)
-        if not torch.isfinite(total.detach() + norm):
+        if not torch.isfinite(total + norm):
             self._skip_step(order, float(total), float(norm))
             return {}
         self.optimizer.step()
@@ -211,10 +248,11 @@ class Trainer:
                 f"{what}; the weights were not touched and the checkpoints in {self.run.checkpoint} are good. Look at these "
                 "samples, lower TRAIN.lr, or allow steps to be left out with TRAIN.skip_nonfinite"
             )
-        tqdm.write(f"{what}; left out, {self.skipped} of {self.cfg.TRAIN.skip_nonfinite}")
+        if self.group.is_main:
+            tqdm.write(f"{what}; left out, {self.skipped} of {self.cfg.TRAIN.skip_nonfinite}")
 
     def _finish_epoch(self) -> None:
-        """Test, log, draw, save."""
+        """Test; rank 0 records the epoch while the others wait."""
         means = {f"loss_{name}": float(value) / self.batches.steps() for name, value in self.sums.items()}
         entry = {
             "epoch": self.epoch,
@@ -224,13 +262,15 @@ class Trainer:
             "seconds": round(self.seconds, 3),
         }
         reports = {}
+        self.group.copy_from_main(self.buffers)  # ranks may have kept statistics of their own
         for name, table in self.tests.items():
             gt_input = self.cfg.DATASET.use_gt_input or not self.cfg.DATASET.detection_file
             protocol = describe_protocol(name, "test", table, self.joints, gt_input) + (
                 " The best epoch is chosen on these very test subjects, as published."
             )
-            report, _ = evaluate_table(self.model, table, self.cfg, self.device, protocol, f"epoch {self.epoch}")
-            reports[name] = report
+            reports[name], _ = evaluate_table(
+                self.model, table, self.cfg, self.device, protocol, f"epoch {self.epoch}", group=self.group
+            )
         entry["test"] = {
             "mpjpe": float(np.mean([r.mpjpe for r in reports.values()])),
             "pa_mpjpe": float(np.mean([r.pa_mpjpe for r in reports.values()])),
@@ -238,22 +278,35 @@ class Trainer:
         }
         better = entry["test"]["mpjpe"] < self.best_error
         self.log.append(entry)
+        self.epoch, self.step, self.sums, self.seconds = self.epoch + 1, 0, {}, 0.0
+        if self.group.is_main:
+            self._record_epoch(entry, reports, better)
+        self.group.barrier()
+
+    def _record_epoch(self, entry: dict[str, Any], reports: dict[str, Report], better: bool) -> None:
+        """Print, save, log, draw."""
         tqdm.write(
-            f"\nepoch {self.epoch}: loss {entry['loss']:.4f}, learning rate {entry['lr']:.2e}, {self.seconds:.1f} s"
+            f"\nepoch {entry['epoch']}: loss {entry['loss']:.4f}, learning rate {entry['lr']:.2e}, {entry['seconds']:.1f} s"
             + (", best so far" if better else "")
         )
         for report in reports.values():
             tqdm.write(report.text())
-        self.epoch, self.step, self.sums, self.seconds = self.epoch + 1, 0, {}, 0.0
-        self.save("last")
         if better:
             self.save("best")
         if self.cfg.TRAIN.keep:
             self.save(f"epoch_{entry['epoch']:04d}")
             for old in sorted(self.run.checkpoint.glob("epoch_*.pth.tar"))[: -self.cfg.TRAIN.keep]:
                 old.unlink()
-        self.run.write_log(self.log)
-        draw_curves(self.log, self.run.graph / "loss.png", self.run.graph / "error.png")
+        self.save("last")  # at the end: a run killed between these goes on from before, and writes them all again
+        self._write_log()
+
+    def _write_log(self) -> None:
+        """Log and curves; they follow from the checkpoint, so a full disk costs a line, not the run."""
+        try:
+            self.run.write_log(self.log)
+            draw_curves(self.log, self.run.graph / "loss.png", self.run.graph / "error.png")
+        except OSError as error:
+            tqdm.write(f"{self.run.root}: log and curves could not be written ({error.strerror}); going on")
 
     def state(self) -> dict[str, Any]:
         """Everything a checkpoint holds."""
@@ -264,6 +317,7 @@ class Trainer:
             "seconds": self.seconds,
             "loss_sums": dict(self.sums),
             "skipped": self.skipped,
+            "samples": self.batches.lengths,
             "log": self.log,
             "model_state_dict": self.model.state_dict(),
             "optim_state_dict": self.optimizer.state_dict(),
@@ -271,7 +325,7 @@ class Trainer:
             "config": config_to_dict(self.cfg),
             "scales": checkpoint.scales_to_state(self.scales),
             "joint_names": list(self.joints.names),
-            "versions": {"python": platform.python_version(), "torch": torch.__version__, "numpy": np.__version__},
+            "versions": {"python": platform.python_version(), "torch": str(torch.__version__), "numpy": np.__version__},
         }
 
     def save(self, name: str) -> None:
@@ -293,12 +347,20 @@ class Trainer:
             self.optimizer.load_state_dict(content["optim_state_dict"])
             self.epoch, self.step, self.log = content["epoch"], content["step"], list(content["log"])
             self.seconds, self.skipped = content["seconds"], content["skipped"]
+            samples, seed = list(content["samples"]), content["seed"]
             self.sums = {name: value.to(self.device) for name, value in content["loss_sums"].items()}
             torch.set_rng_state(content["random_state"])
         except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
             raise UserError(f"{path}: cannot be resumed ({error}); it was not written by a training run") from None
-        if content["seed"] != self.seed:
-            raise UserError(f"{path}: was trained with --seed {content['seed']}, not {self.seed}; give the same seed")
+        if seed != self.seed:
+            raise UserError(f"{path}: was trained with --seed {seed}, not {self.seed}; give the same seed")
+        if samples != self.batches.lengths:
+            raise UserError(
+                f"{path}: was trained on {samples} samples of its data sets, here are {self.batches.lengths}; give the "
+                "same data (and --debug)"
+            )
+        if self.group.is_main:
+            self._write_log()
 
 
 def _optimizer(train: TrainConfig, model: nn.Module) -> torch.optim.Optimizer:

@@ -26,5 +26,5 @@ class StopRequest:
 
     @property
     def exit_code(self) -> int:
-        """128 + signal number: 130 for Ctrl-C, 143 for SIGTERM."""
-        return 128 + int(self.signal)
+        """128 + signal number: 130 for Ctrl-C, 143 for SIGTERM; 0 while there was none."""
+        return 0 if self.signal is None else 128 + int(self.signal)

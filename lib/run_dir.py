@@ -69,17 +69,25 @@ def create_run_dir(cfg: Config, now: datetime | None = None) -> RunDir:
     return RunDir(root)
 
 
+def newest_runs(parent: Path) -> list[RunDir]:
+    """The run folders in `parent` that hold a checkpoint, the one written to last first."""
+    written: dict[Path, int] = {}
+    for path in parent.glob("exp_*/checkpoint/*.pth.tar"):
+        root = path.parent.parent
+        written[root] = max(written.get(root, 0), path.stat().st_mtime_ns)
+    return [RunDir(root) for root in sorted(written, key=written.get, reverse=True)]
+
+
 def find_last_run(cfg: Config) -> RunDir:
     """The newest run folder of the same configuration that holds a checkpoint; UserError when there is none."""
     parent = Path(cfg.RUN.experiment_dir)
     wanted = config_to_dict(cfg)
-    runs = sorted(parent.glob("exp_*/checkpoint/last.pth.tar"), key=lambda p: p.stat().st_mtime_ns, reverse=True)
-    for path in runs:
-        root = path.parent.parent
+    runs = newest_runs(parent)
+    for run in runs:
         try:
-            if yaml.safe_load((root / "config.yml").read_text()) == wanted:
-                return RunDir(root)
-        except (OSError, yaml.YAMLError):
+            if yaml.safe_load((run.root / "config.yml").read_text()) == wanted:
+                return run
+        except (OSError, ValueError, RecursionError, yaml.YAMLError):
             continue
     raise UserError(
         f"{parent}: no run of this configuration to resume (of {len(runs)} runs with a checkpoint); "
@@ -90,7 +98,7 @@ def find_last_run(cfg: Config) -> RunDir:
 def _time_zone(name: str) -> tzinfo | None:
     if name == "local":
         return None
-    offset = re.fullmatch(r"UTC(?:([+-])(\d{1,2})(?::?(\d{2}))?)?", name)
+    offset = re.fullmatch(r"UTC(?:([+-])(\d{1,2})(?::?([0-5]\d))?)?", name)
     if offset:
         sign, hours, minutes = offset.groups(default="0")
         delta = timedelta(hours=int(hours), minutes=int(minutes))

@@ -10,6 +10,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from data import build_hierarchy, build_table
 from lib.build import build_joint_set, find_weights, load_network
 from lib.cli import add_common_arguments, choose_devices, config_of, notice, run_command
+from lib.config import Config
+from lib.distributed import Group, process_group
 from lib.engine import describe_protocol, evaluate_table
 from lib.errors import UserError
 from lib.results import write_pictures, write_results
@@ -34,29 +36,41 @@ def main() -> None:
         raise UserError(
             "testing without ground-truth 2D input needs DATASET.detection_file; noise is for training only"
         )
-    devices = choose_devices(args.gpu)
+    with process_group() as group:
+        run(args, cfg, group)
+
+
+def run(args: argparse.Namespace, cfg: Config, group: Group) -> None:
+    """One rank's part of the command; rank 0 alone prints and writes."""
+    device = choose_devices(args.gpu, group)[0]
     joints = build_joint_set(cfg)
-    path = find_weights(cfg)
-    print(f"weights: {path}")
-    body = load_body(cfg.MODEL.smpl_dir, notice)
-    model, scales, content = load_network(path, cfg, lambda: build_hierarchy(cfg, body))
-    model.to(devices[0])
+    path = group.from_main(find_weights(cfg) if group.is_main else None)
+    with group.taking_turns():
+        body = load_body(cfg.MODEL.smpl_dir, notice if group.is_main else lambda message: None)
+        model, scales, content = load_network(path, cfg, lambda: build_hierarchy(cfg, body))
+        tables = {name: build_table(cfg, name, "test", body) for name in cfg.DATASET.test_list}
+    model.to(device)
     trained = f", after {content['epoch']} epochs" if isinstance(content.get("epoch"), int) else ""
 
-    run = create_run_dir(cfg)
-    for name in cfg.DATASET.test_list:
-        table = build_table(cfg, name, "test", body)
+    if group.is_main:
+        print(f"weights: {path}")
+        folder = create_run_dir(cfg)
+    for name, table in tables.items():
         protocol = describe_protocol(name, "test", table, joints, cfg.DATASET.use_gt_input)
         if path.name.startswith(("best", "final")):
             protocol += " The weights' epoch may have been chosen on these very test subjects, as published."
-        report, predictions = evaluate_table(model, table, cfg, devices[0], protocol, f"{path}{trained}", progress=True)
+        report, predictions = evaluate_table(
+            model, table, cfg, device, protocol, f"{path}{trained}", progress=True, group=group
+        )
+        if not group.is_main:
+            continue
         print(report.text())
-        several = len(cfg.DATASET.test_list) > 1
-        out = RunDir(run.root / name) if several else run
+        out = RunDir(folder.root / name) if len(tables) > 1 else folder
         write_results(out.result, table, predictions, report)
         if cfg.TEST.vis:
             write_pictures(out.vis, table, predictions, scales, joints)
-    print(f"all in {run.root}")
+    if group.is_main:
+        print(f"all in {folder.root}")
 
 
 if __name__ == "__main__":

@@ -15,7 +15,10 @@ from data import build_hierarchy, build_table
 from lib.batches import BatchSource
 from lib.build import build_augmentation, build_joint_set, build_loss_weights, build_model
 from lib.cli import add_common_arguments, choose_devices, config_of, notice, run_command
+from lib.config import Config, config_to_dict
+from lib.distributed import Group, distribute, process_group
 from lib.engine import Stopped, Trainer, predict
+from lib.errors import UserError
 from lib.results import write_pictures
 from lib.resume import find_resumable
 from lib.run_dir import create_run_dir
@@ -31,7 +34,11 @@ def parse_arguments() -> argparse.Namespace:
     )
     add_common_arguments(parser)
     parser.add_argument(
-        "--seed", type=int, default=0, help="seed of weights, sample order and augmentation (default 0)"
+        "--seed",
+        type=int,
+        default=0,
+        metavar="N",
+        help="seed of weights, sample order and augmentation, from 0 up (default 0)",
     )
     parser.add_argument(
         "--debug",
@@ -52,47 +59,86 @@ def parse_arguments() -> argparse.Namespace:
 def main() -> None:
     args = parse_arguments()
     cfg = config_of(args)
-    devices = choose_devices(args.gpu)
+    if not 0 <= args.seed < 2**31:
+        raise UserError(f"--seed {args.seed}: give a whole number from 0 to {2**31 - 1}")
+    with process_group() as group:
+        run(args, cfg, group)
+
+
+def run(args: argparse.Namespace, cfg: Config, group: Group) -> None:
+    """One rank's part of the command; rank 0 alone prints and writes."""
+    devices = choose_devices(args.gpu, group)
     joints = build_joint_set(cfg)
-    body = load_body(cfg.MODEL.smpl_dir, notice)
-    scales = build_hierarchy(cfg, body)
-    train = [build_table(cfg, name, "train", body) for name in cfg.DATASET.train_list]
-    tests = {name: build_table(cfg, name, "test", body) for name in cfg.DATASET.test_list}
+    tell = notice if group.is_main else lambda message: None
+    with group.taking_turns():
+        body = load_body(cfg.MODEL.smpl_dir, tell)
+        scales = build_hierarchy(cfg, body)
+        train = [build_table(cfg, name, "train", body) for name in cfg.DATASET.train_list]
+        tests = {name: build_table(cfg, name, "test", body) for name in cfg.DATASET.test_list}
     if args.debug:
         train = [few(table) for table in train]
         tests = {name: few(table) for name, table in tests.items()}
+    group.require_same(
+        {"--seed": args.seed, "the number of training samples": [len(table) for table in train]}
+        | {f"TRAIN.{key}": value for key, value in config_to_dict(cfg.TRAIN).items()}
+        | {f"AUG.{key}": value for key, value in config_to_dict(cfg.AUG).items()}
+    )
 
     torch.manual_seed(args.seed)
     model = build_model(cfg, scales).to(devices[0])
-    parallel = nn.DataParallel(model, [d.index for d in devices]) if len(devices) > 1 else None
+    parallel = None
+    if group.size > 1:
+        parallel = distribute(model, cfg.TRAIN.sync_bn)
+    elif len(devices) > 1:
+        parallel = nn.DataParallel(model, [d.index for d in devices])
     batches = BatchSource(
-        train, devices[0], cfg.TRAIN.batch_size, cfg.TRAIN.shuffle, args.seed, build_augmentation(cfg)
+        train, devices[0], cfg.TRAIN.batch_size, cfg.TRAIN.shuffle, args.seed, build_augmentation(cfg), group
     )
-    resuming = args.resume_training is not None
-    run, *saved = find_resumable(cfg, args.resume_training, notice) if resuming else [create_run_dir(cfg)]
+    folder, *saved = group.from_main(open_run(cfg, args.resume_training) if group.is_main else None)
     trainer = Trainer(
-        cfg, model, scales, joints, build_loss_weights(cfg), batches, tests, run, devices[0], args.seed, parallel
+        cfg,
+        model,
+        scales,
+        joints,
+        build_loss_weights(cfg),
+        batches,
+        tests,
+        folder,
+        devices[0],
+        args.seed,
+        parallel,
+        group,
     )
-    if resuming:
+    if saved:
         trainer.restore(*saved)
-    print(f"run folder: {run.root}")
-    print(
-        f"training on {sum(len(t) for t in train)} samples of {', '.join(cfg.DATASET.train_list)}, "
-        f"testing on {sum(len(t) for t in tests.values())} of {', '.join(cfg.DATASET.test_list)}, "
-        f"{sum(p.numel() for p in model.parameters())} parameters, graphs of "
-        f"{', '.join(str(len(s)) for s in scales)} nodes, {devices[0]}"
-    )
+    if group.is_main:
+        print(f"run folder: {folder.root}")
+        print(
+            f"training on {sum(len(t) for t in train)} samples of {', '.join(cfg.DATASET.train_list)}, "
+            f"testing on {sum(len(t) for t in tests.values())} of {', '.join(cfg.DATASET.test_list)}, "
+            f"{sum(p.numel() for p in model.parameters())} parameters, graphs of "
+            f"{', '.join(str(len(s)) for s in scales)} nodes, {devices[0]}"
+            + (f", {group.size} ranks" if group.size > 1 else "")
+        )
     try:
         trainer.train()
     except Stopped:
-        print(f"stopped and saved; go on with: {resume_command(run.root)}")
+        if group.is_main:
+            print(f"stopped and saved; go on with: {resume_command(folder.root, group)}")
         raise
+    if not group.is_main:
+        return
     if cfg.TEST.vis:
         for table in tests.values():
             sample = few(table, 6)
             predictions = predict(model, sample.pose2d, cfg.TEST.batch_size, devices[0])
-            write_pictures(run.vis, sample, predictions, scales, joints)
-    print(f"best test MPJPE {trainer.best_error:.2f} mm (epoch chosen on the test subjects); all in {run.root}")
+            write_pictures(folder.vis, sample, predictions, scales, joints)
+    print(f"best test MPJPE {trainer.best_error:.2f} mm (epoch chosen on the test subjects); all in {folder.root}")
+
+
+def open_run(cfg: Config, resume: str | None) -> tuple:
+    """A new run folder; for --resume_training an old one, its checkpoint's path and content."""
+    return (create_run_dir(cfg),) if resume is None else find_resumable(cfg, resume, notice)
 
 
 def few(table, count: int = DEBUG_SAMPLES):
@@ -100,12 +146,11 @@ def few(table, count: int = DEBUG_SAMPLES):
     return table.take(np.unique(np.linspace(0, len(table) - 1, count).round().astype(int)))
 
 
-def resume_command(root: Path) -> str:
-    """The command line that goes on with this run."""
-    arguments = sys.argv[:]
-    if "--resume_training" in arguments:
-        arguments = arguments[: arguments.index("--resume_training")]
-    return shlex.join(["python", *arguments, "--resume_training", str(root)])
+def resume_command(root: Path, group: Group) -> str:
+    """The command line that goes on with this run; of several --resume_training the last one counts."""
+    go_on = ["--resume_training", str(root)]
+    launcher = "python" if group.size == 1 else "torchrun ..."
+    return shlex.join([*launcher.split(), *sys.argv, *([] if sys.argv[-2:] == go_on else go_on)])
 
 
 if __name__ == "__main__":

@@ -23,6 +23,9 @@ FILE_PARTS = {
 """The four annotation files of a subject and the endings each is published under."""
 
 MAX_JSON_BYTES = 4 << 30
+
+INFINITE = 1e9
+"""No length in mm, focal length in px or angle comes near; such numbers overflow in single precision later on."""
 MAX_NUMBER = 1 << 31
 
 
@@ -221,7 +224,7 @@ def _collect_smpl(path: Path, rows: list[tuple]) -> tuple[list[bool], list[tuple
                 pose.append(np.asarray(entry["pose"], np.float64).reshape(72))
                 betas.append(np.asarray(entry["shape"], np.float64).reshape(10))
                 transl.append(np.asarray(entry["trans"], np.float64).reshape(3))
-            except (KeyError, TypeError, ValueError) as error:
+            except (KeyError, TypeError, ValueError, OverflowError) as error:
                 raise UserError(
                     f"{path}: {_frame_name(row)}: not pose (72), shape (10), trans (3): {_missing(error)}"
                 ) from None
@@ -240,7 +243,7 @@ def _collect_joints(path: Path, frames: list[tuple]) -> np.ndarray:
             raise UserError(f"{path}: {_frame_name((None, *frame))} is missing, but the images name it")
         try:
             joints.append(np.asarray(entry, np.float64))
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             raise UserError(
                 f"{path}: {_frame_name((None, *frame))}: the joints are not 17 triples of numbers"
             ) from None
@@ -267,11 +270,11 @@ def _collect_cameras(path: Path, rows: list[tuple]) -> tuple[dict, dict[str, np.
         for name, shape in shapes.items():
             try:
                 value = np.asarray(entry[name], np.float64).reshape(shape)
-            except (KeyError, TypeError, ValueError) as error:
+            except (KeyError, TypeError, ValueError, OverflowError) as error:
                 raise UserError(
                     f"{path}: camera {row[4]}: {name} must have {shape} numbers: {_missing(error)}"
                 ) from None
-            if not np.isfinite(value).all():
+            if not (np.abs(value) < INFINITE).all():
                 raise UserError(f"{path}: camera {row[4]}: {name} holds NaN or infinite numbers")
             calibration[name].append(value)
     return numbers, {name: _stack(values, shapes[name]) for name, values in calibration.items()}
@@ -302,7 +305,7 @@ def _lookup(tree: dict, frame: tuple) -> object:
 
 def _check_finite(path: Path, frames: list[tuple], *arrays: np.ndarray) -> None:
     for array in arrays:
-        bad = ~np.isfinite(array).all(axis=tuple(range(1, array.ndim)))
+        bad = ~(np.abs(array) < INFINITE).all(axis=tuple(range(1, array.ndim)))
         if bad.any():
             first = _frame_name((None, *frames[int(bad.argmax())]))
             raise UserError(f"{path}: NaN or infinite numbers in {int(bad.sum())} frames, the first is {first}")

@@ -33,8 +33,8 @@ class NonLocal(nn.Module):
         w_theta, w_phi = self.score.weight[0].chunk(2)
         projection = torch.stack([w_theta @ self.theta.weight, w_phi @ self.phi.weight])
         offset = torch.stack([w_theta @ self.theta.bias, w_phi @ self.phi.bias])
-        a, b = F.linear(x, projection, offset).transpose(0, 1).unbind(-1)  # (B, N) each
-        scores = F.relu(a[:, :, None] + b[:, None, :]) / len(x)
-        y = torch.bmm(scores, self.g(x).transpose(0, 1))  # (B, N, E)
-        update = self.bn(self.W(y.flatten(0, 1))).view(y.shape[0], y.shape[1], -1)
-        return x + update.transpose(0, 1)
+        products = F.linear(x, projection / len(x), offset / len(x))  # (N, B, 2)
+        a, b = products.permute(2, 1, 0).contiguous()  # (B, N) each, so that the scores too lie sample by sample
+        scores = F.relu(a[:, :, None] + b[:, None, :], inplace=True)
+        y = torch.bmm(scores, self.g(x).transpose(0, 1)).transpose(0, 1)  # (N, B, E)
+        return x + self.bn(self.W(y.flatten(0, 1))).view_as(x)

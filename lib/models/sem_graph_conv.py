@@ -56,7 +56,7 @@ class GraphConv(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         y = self.gconv(x)
-        return F.relu(self.bn(y.flatten(0, 1))).view_as(y)
+        return F.relu(self.bn(y.flatten(0, 1)), inplace=True).view_as(y)
 
 
 class ResGraphConv(nn.Module):

@@ -25,20 +25,18 @@ class CoarseBody:
         self.sizes = [p.shape[0] for p in poolings]
         V = len(model.v_template)
         basis = np.concatenate([model.v_template[:, :, None], model.shapedirs, model.posedirs], axis=2)
-        self.node, self.joint, self.mass, folded = [], [], [], []
+        self.groups, folded, pairs = [], [], 0  # of the pairs of each joint: joint, rows in folded, node, mass
         for j in range(len(model.parents)):
             weighted = pooling.multiply(model.lbs_weights[:, j][None]).tocsr()
-            nodes = np.flatnonzero(np.diff(weighted.indptr) > 0)
+            weighted.eliminate_zeros()
+            nodes = np.flatnonzero(np.diff(weighted.indptr))
             if len(nodes):
                 weighted = weighted[nodes]
-                folded.append((weighted @ basis.reshape(V, -1)).reshape(len(nodes), 3, -1))
-                self.mass.append(np.asarray(weighted.sum(axis=1)).ravel())
-                self.node.append(nodes)
-                self.joint.append(np.full(len(nodes), j))
-        self.node, self.joint, self.mass = (
-            torch.as_tensor(np.concatenate(a)) for a in (self.node, self.joint, self.mass)
-        )
-        self.folded = torch.as_tensor(np.concatenate(folded)).flatten(0, 1).T.contiguous()  # (1 + S + 9(K-1), 3 P)
+                folded.append((weighted @ basis.reshape(V, -1)).reshape(3 * len(nodes), -1))
+                mass = torch.as_tensor(np.asarray(weighted.sum(axis=1)))[:, :, None]
+                self.groups.append((j, slice(pairs, pairs + len(nodes)), torch.as_tensor(nodes), mass))
+                pairs += len(nodes)
+        self.folded = torch.as_tensor(np.concatenate(folded))  # (3 P, 1 + S + 9(K-1))
         rest = model.J_regressor @ np.concatenate([model.v_template[:, :, None], model.shapedirs], 2).reshape(V, -1)
         self.rest_joints = torch.as_tensor(rest).reshape(len(model.parents), 3, -1)  # of [1, betas]
         self.parents = [int(p) for p in model.parents]
@@ -48,7 +46,7 @@ class CoarseBody:
         return self.rest_joints[0, :, 0].numpy() + betas @ self.rest_joints[0, :, 1:].numpy().T
 
     def __call__(
-        self, pose: np.ndarray, betas: np.ndarray, transl: np.ndarray, batch_size: int = 1024
+        self, pose: np.ndarray, betas: np.ndarray, transl: np.ndarray, batch_size: int = 512
     ) -> tuple[np.ndarray, ...]:
         """pose (F, 72) axis-angle, betas (F, S), transl (F, 3) metres to one (F, R, 3) float64 array per pooling."""
         parts = [
@@ -65,7 +63,13 @@ class CoarseBody:
         posed, world = forward_kinematics(rotations, joints, self.parents)
         offset = posed - (world @ joints.unsqueeze(-1)).squeeze(-1)
         coefficients = torch.cat([shape, pose_features(rotations)], dim=1)
-        local = (coefficients @ self.folded).unflatten(1, (-1, 3))  # (B, P, 3)
-        moved = (world[:, self.joint] @ local.unsqueeze(-1)).squeeze(-1) + offset[:, self.joint] * self.mass[:, None]
-        nodes = moved.new_zeros(len(pose), sum(self.sizes), 3).index_add_(1, self.node, moved)
-        return nodes + transl[:, None]
+        # Frames last from here on: the rotations of many small vectors become products of long rows.
+        local = (self.folded @ coefficients.T).unflatten(0, (-1, 3))  # (P, 3, B)
+        world, offset = world.permute(1, 2, 3, 0).contiguous(), offset.permute(1, 2, 0).contiguous()
+        nodes = local.new_zeros(sum(self.sizes), 3, len(pose))
+        for joint, pairs, node, mass in self.groups:
+            moved = offset[joint] * mass
+            for c in range(3):
+                moved.addcmul_(world[joint, :, c], local[pairs, c : c + 1])
+            nodes.index_add_(0, node, moved)
+        return nodes.permute(2, 0, 1) + transl[:, None]

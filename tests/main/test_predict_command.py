@@ -1,0 +1,164 @@
+import json
+import re
+import sys
+
+import cv2
+import numpy as np
+import pytest
+
+import main.predict
+from lib.cli import run_command
+from tests.lib.stick_person import SIZE, C, F, stick_people
+from tests.lib.test_detector import dots, write_model
+from tests.lib.tiny_weights import save_tiny_weights
+
+SIZE_OPTION = ("--image-size", *SIZE)
+
+
+@pytest.fixture
+def run(monkeypatch, tmp_path):
+    """Run main/predict.py with tiny weights in an empty folder; returns its exit code."""
+    monkeypatch.chdir(tmp_path)
+    weights = save_tiny_weights(tmp_path / "weights" / "best.pth.tar")
+
+    def start(*arguments) -> int:
+        given = [] if "--weights" in arguments else ["--weights", weights]
+        monkeypatch.setattr(sys, "argv", ["main/predict.py", *map(str, [*given, *arguments])])
+        try:
+            run_command(main.predict.main)
+        except SystemExit as end:
+            return end.code
+        return 0
+
+    return start
+
+
+@pytest.fixture
+def samples(repository):
+    return repository / "asset" / "samples"
+
+
+@pytest.mark.parametrize(
+    ("sample", "options"),
+    [
+        ("human36.npy", ("--joint-set", "human36", *SIZE_OPTION)),
+        ("coco.npz", ("--joint-set", "coco")),
+        ("coco_results.json", SIZE_OPTION),
+        ("coco_dataset.json", ()),
+        ("openpose", SIZE_OPTION),
+        ("mmpose.json", SIZE_OPTION),
+        ("alphapose.json", SIZE_OPTION),
+        ("human36.csv", SIZE_OPTION),
+    ],
+)
+def test_every_sample_is_lifted(run, samples, tmp_path, capsys, sample, options):
+    assert run("--input", samples / sample, *options, "--output", "out.npz") == 0
+    with np.load(tmp_path / "out.npz") as z:
+        assert z["pose3d"].shape[1:] == (17, 3)
+        assert np.isfinite(z["pose3d"]).all()
+        assert np.isnan(z["root"]).all()
+        assert z["image_size"].tolist() == list(SIZE)
+    out = capsys.readouterr().out
+    assert re.search(r"person [01]: frames 0-\d+, \d+% of the picture", out)
+    assert "relative to each person's pelvis; give --camera" in out
+
+
+def test_several_outputs_at_once_and_the_chosen_person_only(run, samples, tmp_path):
+    code = run("--input", samples / "coco_dataset.json", "--output", "a.json", "b/c.CSV", "d.bvh", "--person", 1)
+    assert code == 0
+    content = json.loads((tmp_path / "a.json").read_text())
+    assert [p["person"] for p in content["persons"]] == [1]
+    assert (tmp_path / "b" / "c.CSV").is_file()
+    assert (tmp_path / "d.bvh").read_text().startswith("HIERARCHY")
+
+
+def test_the_rate_is_the_users_or_the_default(run, samples, tmp_path):
+    for options, rate in ((("--fps", 12.5), 12.5), ((), 25)):
+        assert run("--input", samples / "coco_dataset.json", "--output", "o.json", *options) == 0
+        assert json.loads((tmp_path / "o.json").read_text())["fps"] == rate
+
+
+def test_a_camera_gives_every_person_a_place(run, samples, tmp_path, monkeypatch, capsys):
+    def truth(lifter, people, fps, camera):
+        sequences = untouched(lifter, people, fps, camera)
+        for s in sequences:
+            pose = np.stack([stick_people()[s.person][name] for name in s.joint_set.names], axis=1)[s.frames]
+            s.pose3d[:] = pose - pose[:, :1]
+        return sequences
+
+    untouched = main.predict.Lifter.lift
+    monkeypatch.setattr(main.predict.Lifter, "lift", truth)
+    arguments = ["--input", samples / "coco_dataset.json", "--camera", *F, *C, "--output", "o.npz"]
+    assert run(*arguments) == 0
+    with np.load(tmp_path / "o.npz") as z:
+        places = [
+            stick_people()[person]["Pelvis"][frame] for person, frame in zip(z["person"], z["frame"], strict=True)
+        ]
+        np.testing.assert_allclose(z["root"], places, atol=0.03)  # pixels are given to a tenth
+    assert "relative" not in capsys.readouterr().out
+
+
+def test_smoothing_calms_the_result(run, samples, tmp_path):
+    common = ("--input", samples / "human36.csv", *SIZE_OPTION)
+    assert run(*common, "--output", "raw.npz") == 0
+    assert run(*common, "--output", "smooth.npz", "--smooth", "one-euro") == 0
+    raw, smooth = (np.load(tmp_path / name)["pose3d"][:10] for name in ("raw.npz", "smooth.npz"))
+    assert np.abs(np.diff(smooth, 2, axis=0)).mean() < np.abs(np.diff(raw, 2, axis=0)).mean()
+
+
+def test_the_picture_size_may_come_from_a_picture(run, samples, tmp_path):
+    cv2.imwrite("picture.png", np.zeros((SIZE[1], SIZE[0], 3), np.uint8))
+    assert run("--input", samples / "openpose", "--image", "picture.png", "--output", "o.json") == 0
+    assert json.loads((tmp_path / "o.json").read_text())["image_size"] == list(SIZE)
+
+
+def test_a_bad_person_is_told_and_the_others_are_written(run, samples, tmp_path, capsys):
+    content = json.loads((samples / "coco_dataset.json").read_text())
+    for entry in content["annotations"]:
+        if entry["track_id"] == 1:
+            entry["keypoints"][15:] = [0] * len(entry["keypoints"][15:])  # nothing below the head
+    (tmp_path / "in.json").write_text(json.dumps(content))
+    assert run("--input", "in.json", "--output", "o.json") == 0
+    assert [p["person"] for p in json.loads((tmp_path / "o.json").read_text())["persons"]] == [0]
+    assert "left out: in.json: person 1: " in capsys.readouterr().err
+    assert run("--input", "in.json", "--output", "o.json", "--person", 1) == 2
+
+
+def test_a_video_is_lifted_with_a_detector(run, tmp_path, capsys):
+    pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnx")
+    write_model(tmp_path / "pose.onnx", "simcc")
+    writer = cv2.VideoWriter("film.mp4", cv2.VideoWriter.fourcc(*"mp4v"), 20.0, (320, 240))
+    for t in range(4):
+        picture = dots((240, 320), (150 + 5 * t, 60), (170, 120), (130, 190), width=14)
+        writer.write(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+    writer.release()
+    assert run("--video", "film.mp4", "--detector", "pose.onnx", "--output", "o.json") == 0
+    content = json.loads((tmp_path / "o.json").read_text())
+    assert content["fps"] == 20
+    assert content["image_size"] == [320, 240]
+    assert content["persons"][0]["frames"] == [0, 1, 2, 3]
+    nose = np.array(content["persons"][0]["pose2d"])[:, content["joint_names"].index("Nose")]
+    np.testing.assert_allclose(nose, [(150 + 5 * t, 60) for t in range(4)], atol=8)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (("--input", "none.json", "--output", "o.npz"), "none.json: no such file"),
+        (("--input", "none.json", "--output", "o.npz", "o.pdf"), "o.pdf: unknown ending '.pdf' for an output"),
+        (("--input", "SAMPLES/openpose", "--output", "o.npz"), "its pictures' size; give it with --image-size W H"),
+        (("--input", "SAMPLES/coco.npz", "--output", "o.npz"), "17 joints may be human36 or coco; say which with --joint-set"),
+        (("--input", "SAMPLES/coco_dataset.json", "--output", "o.npz", "--person", 7), "no person 7; there are 0 (frames"),
+        (("--input", "SAMPLES/coco_dataset.json", "--output", "o.npz", "--weights", "none"), "no .pth.tar file at none"),
+        (("--input", "SAMPLES/coco_dataset.json", "--output", "o.npz", "--fps", 0), "--fps 0: must be above 0"),
+        (("--input", "SAMPLES/coco_dataset.json", "--output", "o.npz", "--camera", 0, 1, 2, 3), "--camera FX FY CX CY"),
+        (("--video", "film.mp4", "--output", "o.npz"), "--video and --detector belong together"),
+        (("--input", "SAMPLES/coco.npz", "--image", "weights/best.pth.tar", "--output", "o.npz"), "neither as a picture nor as"),
+    ],
+)  # fmt: skip
+def test_what_the_user_can_mend_is_one_line_and_code_2(run, samples, capfd, arguments, line):
+    assert run(*(str(a).replace("SAMPLES", str(samples)) for a in arguments)) == 2
+    errors = capfd.readouterr().err
+    assert line in errors
+    assert errors.count("\n") == 1

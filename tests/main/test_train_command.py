@@ -1,0 +1,190 @@
+import json
+import os
+import re
+import shlex
+import signal
+import time
+
+import pytest
+import yaml
+
+from lib import checkpoint
+from lib.config import config_to_dict, load_config
+from main.train import DEBUG_SAMPLES, few
+from tests.main.conftest import equal, run_folder, weights_of, write_config
+from tests.tables import random_table
+
+
+def train(start, project, *arguments, **more):
+    return start("train.py", "--cfg", project / "my.yml", *arguments, **more).wait()
+
+
+def test_a_run_leaves_all_that_it_promises(start, project):
+    code, out = train(start, project, "--set", "TEST.vis=true")
+    assert code == 0, out
+    run = run_folder(out)
+    assert run.parent == project / "experiment"
+    assert sorted(p.name for p in (run / "checkpoint").iterdir()) == [
+        "best.pth.tar",
+        "last.pth.tar",
+        "previous.pth.tar",
+    ]
+    assert sorted(p.name for p in (run / "graph").iterdir()) == ["error.png", "loss.png"]
+    log = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
+    assert [entry["epoch"] for entry in log] == [0, 1]
+    config = load_config(project / "my.yml", {"TEST.vis": "true"})
+    assert yaml.safe_load((run / "config.yml").read_text()) == config_to_dict(config)
+    kinds = {(p.name.split("_", 9)[-1].split("_", 1)[-1]) for p in (run / "vis").iterdir()}
+    assert {k.rsplit("_", 1)[-1] for k in kinds} == {
+        "pose.png", "pose.obj", "coarse.png", "coarse.obj", "fine.png", "fine.obj",
+    }  # fmt: skip
+    for words in ("training on 20 samples of Human36M, testing on 8", "cpu", "best test MPJPE"):
+        assert words in out
+    assert "UserWarning" not in out
+
+
+def test_seeds_decide_the_weights_bit_for_bit(start, project, whole):
+    commands = [start("train.py", "--cfg", project / "my.yml", "--seed", seed) for seed in (0, 1)]
+    runs = []
+    for command in commands:  # side by side, perhaps in one second
+        code, out = command.wait()
+        assert code == 0, out
+        runs.append(run_folder(out))
+    assert runs[0] != runs[1]
+    assert equal(weights_of(runs[0]), weights_of(whole))
+    assert not equal(weights_of(runs[1]), weights_of(whole))
+
+
+def test_all_of_augmentation_noise_and_several_sets_train(start, project):
+    code, out = train(
+        start, project, "--set", "AUG.flip=true", "--set", "AUG.rotate_factor=30", "--set", "DATASET.use_gt_input=false",
+        "--set", "DATASET.train_list=[Human36M, Human36M]", "--set", "MODEL.fusion=parallel", "--set", "TRAIN.end_epoch=1",
+        "--set", "MODEL.normal_loss_weight=0.1", "--set", "MODEL.edge_loss_weight=0.1",
+    )  # fmt: skip
+    assert code == 0, out
+    log = json.loads((run_folder(out) / "log.jsonl").read_text())
+    assert log["loss"] > 0
+    assert {"loss_normal", "loss_edge"} <= log.keys()
+
+
+def test_debug_takes_a_few_samples_only(start, project):
+    table = random_table(1000)
+    some = few(table)
+    assert len(some) == DEBUG_SAMPLES == 256
+    assert [some.names[0], some.names[-1]] == [table.names[0], table.names[-1]]
+    assert len(few(random_table(5))) == 5
+    code, out = train(start, project, "--debug", "--set", "TRAIN.end_epoch=0")
+    assert code == 0, out
+
+
+# --- stopping and going on
+
+
+def resume_command_in(out: str) -> list[str]:
+    python, _, *arguments = shlex.split(re.search(r"go on with: (.+)", out)[1])
+    assert python == "python"
+    return arguments
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_stopped_run_saves_and_prints_the_command_that_ends_with_the_weights_of_an_unstopped_one(
+    start, project, whole, number, code
+):
+    at_the_second_save = ("os.rename", r"last\.pth\.tar", 2, "signal", int(number))
+    write_config(project, checkpoint_minutes=1e-9)
+    stopped, out = train(start, project, faults=(at_the_second_save,))
+    assert stopped == code, out
+    assert "Traceback" not in out
+    run = run_folder(out)
+    content = checkpoint.read(run / "checkpoint" / "last.pth.tar")
+    assert (content["epoch"], content["step"]) in ((0, 2), (0, 3))
+    resumed, text = start("train.py", *resume_command_in(out)).wait()
+    assert resumed == 0, text
+    assert run_folder(text) == run
+    assert equal(weights_of(run), weights_of(whole))
+    assert equal(weights_of(run, "best"), weights_of(whole, "best"))
+    logs = [[json.loads(s) for s in (r / "log.jsonl").read_text().splitlines()] for r in (run, whole)]
+    assert [{**e, "seconds": 0} for e in logs[0]] == [{**e, "seconds": 0} for e in logs[1]]
+
+
+def test_ctrl_c_from_outside_stops_a_run_that_is_at_work(start, project):
+    write_config(project, end_epoch=10_000, checkpoint_minutes=1e-9)
+    command = start("train.py", "--cfg", project / "my.yml")
+    while not list(project.glob("experiment/*/checkpoint/last.pth.tar")):
+        time.sleep(0.02)
+    os.kill(command.pid, signal.SIGINT)
+    code, out = command.wait()
+    assert code == 130, out
+    assert "stopped and saved; go on with: python" in out
+
+
+def test_a_run_that_was_resumed_prints_its_command_once(start, project):
+    write_config(project, checkpoint_minutes=1e-9)
+    fault = ("os.rename", r"last\.pth\.tar", 2, "signal", int(signal.SIGTERM))
+    _, out = train(start, project, faults=(fault,))
+    again = resume_command_in(out)
+    code, out = start("train.py", *again, faults=(fault,)).wait()
+    assert code == 143, out
+    assert resume_command_in(out) == again
+
+
+def test_resume_without_a_path_takes_the_newest_run_of_this_configuration(start, project):
+    fault = ("os.rename", r"last\.pth\.tar", 1, "signal", int(signal.SIGTERM))
+    _, out = train(start, project, faults=(fault,))
+    train(start, project, "--set", "TRAIN.lr=0.001", "--set", "TRAIN.end_epoch=1")
+    code, text = train(start, project, "--resume_training", "--seed", "1")
+    assert code == 2, text
+    assert "was trained with --seed 0, not 1" in text
+    code, text = train(start, project, "--resume_training")
+    assert code == 0, text
+    assert run_folder(text) == run_folder(out)
+    assert checkpoint.read(run_folder(out) / "checkpoint" / "last.pth.tar")["epoch"] == 2
+
+
+# --- mistakes of users: exit code 2 and one line
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--set", "TRAIN.learning_rate=1"], "unknown key TRAIN.learning_rate"),
+        (["--set", "DATASET.train_list=[Human37M]"], "unknown data set Human37M"),
+        (["--set", "DATASET.data_dir=/nowhere"], "Human36M_subject1_data.json is missing"),
+        (["--set", "MODEL.coarsen_levels=20"], "levels"),
+        (["--set", "DATASET.test_list=[]"], "DATASET.test_list"),
+        (["--set", "DATASET.target_joint_set=coco"], "DATASET.target_joint_set"),
+        (["--seed", "-1"], "--seed -1"),
+        (["--seed", str(10**30)], "--seed 1000"),
+        (["--resume_training"], "no run of this configuration to resume"),
+        (["--resume_training", "/nowhere"], "no run with a usable checkpoint"),
+        (["--set", "DATASET.use_gt_input=false", "--set", "DATASET.detection_file=/nowhere.json"], "/nowhere.json"),
+    ],
+)
+def test_a_mistake_is_one_line_and_exit_code_2_and_makes_no_run_folder(start, project, arguments, words):
+    code, out = train(start, project, *arguments)
+    assert code == 2, out
+    assert "Traceback" not in out
+    (line,) = [line for line in out.splitlines() if "error: " in line]
+    assert words in line
+    assert not list(project.glob("experiment/*"))
+
+
+def test_traceback_shows_where_a_mistake_was_found(start, project):
+    code, out = train(start, project, "--set", "TRAIN.learning_rate=1", "--traceback")
+    assert code != 0
+    assert "Traceback" in out
+    assert "UserError" in out
+
+
+def test_gpus_that_are_not_there_cost_a_line(start, project):
+    code, out = train(start, project, "--gpu", "0,1", "--set", "TRAIN.end_epoch=0")
+    assert code == 0, out
+    assert "--gpu 0,1: no CUDA device here, running on the CPU" in out
+
+
+def test_help_says_what_every_flag_does(start):
+    code, out = start("train.py", "--help").wait()
+    assert code == 0
+    for flag in ("--cfg", "--gpu", "--set", "--seed", "--debug", "--resume_training", "--traceback"):
+        assert flag in out
+    assert "go on with an interrupted run" in out
