@@ -1,10 +1,9 @@
-"""From what a file holds to what the network reads: Human3.6M joints, no gaps, screen space."""
+"""From what a file holds to what `lib.predict` lifts: Human3.6M joints, no gaps, pixels."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from lib.camera import pixel_to_screen
 from lib.errors import UserError
 from lib.keypoints.convert import convert_joints
 from lib.keypoints.fill import fill_missing
@@ -19,10 +18,10 @@ MAX_OUTSIDE = 0.2
 
 @dataclass(frozen=True)
 class PreparedPerson:
-    """One person, ready for the network.
+    """One person, ready to be lifted.
 
     frames (T,) int; pixels (T, 17, 2), Human3.6M order, in the original picture; scores (T, 17), 0 where filled;
-    filled (T, 17) bool; screen (T, 17, 2) float32, the network's input; image_size (width, height).
+    filled (T, 17) bool; image_size (width, height).
     """
 
     person: int
@@ -30,20 +29,7 @@ class PreparedPerson:
     pixels: np.ndarray
     scores: np.ndarray
     filled: np.ndarray
-    screen: np.ndarray
     image_size: tuple[int, int]
-
-
-def to_screen(pixels: np.ndarray, image_size: tuple[int, int]) -> np.ndarray:
-    """Pixels (..., J, 2) to the network's screen space, both axes inside [-1, 1].
-
-    The published normalisation divides by the width, so in a portrait picture y would leave [-1, 1], which no
-    training picture does. A portrait picture is therefore first padded to a square, equally left and right;
-    landscape and square pictures are taken as they are.
-    """
-    width, height = image_size
-    side = max(width, height)
-    return pixel_to_screen(pixels + np.array([(side - width) / 2, 0.0]), side, height)
 
 
 def check_pixels(xy: np.ndarray, image_size: tuple[int, int]) -> None:
@@ -64,7 +50,7 @@ def check_pixels(xy: np.ndarray, image_size: tuple[int, int]) -> None:
 
 
 def prepare_people(people: list[Keypoints]) -> list[PreparedPerson]:
-    """Convert, fill and normalise; raises one UserError that names every person who cannot be used."""
+    """Convert and fill; raises one UserError that names every person who cannot be used."""
     prepared, problems = [], []
     for k in people:
         if k.image_size is None:
@@ -76,8 +62,7 @@ def prepare_people(people: list[Keypoints]) -> list[PreparedPerson]:
         except UserError as problem:
             problems.append(f"person {k.person}: {problem}")
             continue
-        screen = to_screen(pixels, k.image_size).astype(np.float32)
-        prepared.append(PreparedPerson(k.person, k.frames, pixels, scores, filled, screen, k.image_size))
+        prepared.append(PreparedPerson(k.person, k.frames, pixels, scores, filled, k.image_size))
     if problems:
         raise UserError(f"{people[0].source}: " + " | ".join(problems))
     return prepared

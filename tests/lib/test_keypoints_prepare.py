@@ -4,7 +4,7 @@ from stick_person import SIZE, detections
 
 from lib.errors import UserError
 from lib.joints import COCO_17
-from lib.keypoints.prepare import prepare_people, to_screen
+from lib.keypoints.prepare import prepare_people
 from lib.keypoints.readers import Keypoints
 
 
@@ -17,31 +17,6 @@ def keypoints(person=0, size=SIZE, **changes) -> Keypoints:
     return Keypoints(**{**fields, **changes})
 
 
-@pytest.mark.parametrize(
-    ("size", "pixel", "screen"),
-    [
-        ((1000, 1000), (250, 750), (-0.5, 0.5)),  # 250 / 1000 * 2 - 1, 750 / 1000 * 2 - 1
-        ((1920, 1080), (1440, 0), (0.5, -0.5625)),  # 1440 / 1920 * 2 - 1, 0 - 1080 / 1920
-        ((1080, 1920), (540, 960), (0, 0)),  # the middle stays the middle
-        ((1080, 1920), (0, 0), (-0.5625, -1)),  # padded by 420: 420 / 1920 * 2 - 1 = -0.5625
-        ((1080, 1920), (1080, 1920), (0.5625, 1)),
-    ],
-)
-def test_screen_space_worked_examples(size, pixel, screen):
-    np.testing.assert_allclose(to_screen(np.array([pixel], np.float64), size)[0], screen, atol=1e-12)
-
-
-@pytest.mark.parametrize("size", [(640, 480), (1000, 1002), (480, 640), (100, 3000), (3000, 100)])
-def test_every_pixel_of_every_picture_lies_in_the_range_of_the_training_pictures(size):
-    corners = np.array([[0, 0], [size[0], 0], [0, size[1]], size], np.float64)
-    assert np.abs(to_screen(corners, size)).max() <= 1 + 1e-12
-
-
-def test_a_pixel_step_has_the_same_length_in_both_directions():
-    a, b, c = to_screen(np.array([[10.0, 10], [20, 10], [10, 20]]), (300, 700))
-    assert b[0] - a[0] == pytest.approx(c[1] - a[1])
-
-
 def test_prepared_people_are_complete_and_keep_their_frames():
     k = keypoints(person=7, frames=np.arange(30) * 2 + 5)
     xy, scores = k.xy.copy(), k.scores.copy()
@@ -51,8 +26,6 @@ def test_prepared_people_are_complete_and_keep_their_frames():
     assert (p.frames == k.frames).all()
     assert np.argwhere(p.filled).tolist() == [[4, 13]]
     assert p.scores[4, 13] == 0
-    assert p.screen.dtype == np.float32
-    np.testing.assert_allclose(p.screen, to_screen(p.pixels, SIZE), atol=1e-6)
     np.testing.assert_allclose(p.pixels[4, 13], (k.xy[3, 9] + k.xy[5, 9]) / 2)
 
 
