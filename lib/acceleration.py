@@ -15,13 +15,14 @@ def accelerate(
 ) -> Callable[[torch.Tensor], HGNOutput]:
     """The forward pass of a training step: network itself, compiled, or in bfloat16; parameters stay float32.
 
-    compiling: "on", "off" or "auto", which compiles on a GPU (CUDA graphs: a step is a thousand small kernels) and not
-    on a CPU, where minutes of compiling gain little (docs/benchmarks.md). precision: "bf16" runs products in bfloat16;
+    compiling: "on", "off" or "auto", which compiles on a GPU (CUDA graphs: a step is a thousand small kernels) that
+    trains alone, not on a CPU, where minutes of compiling gain little (docs/benchmarks.md). precision: "bf16" runs products in bfloat16;
     for "fp32" and "tf32" see `matmul_precision`.
     """
     on_gpu = device.type == "cuda"
     forward = network
-    if compiling == "on" or (compiling == "auto" and on_gpu and not isinstance(network, nn.DataParallel)):
+    alone = not isinstance(network, (nn.DataParallel, nn.parallel.DistributedDataParallel))
+    if compiling == "on" or (compiling == "auto" and on_gpu and alone):
         forward = CompiledForward(network, "reduce-overhead" if on_gpu else "default")
     return _in_bfloat16(forward, device) if precision == "bf16" else forward
 
@@ -37,7 +38,8 @@ class CompiledForward:
         try:
             return self.forward(pose2d)
         except (RuntimeError, ImportError, OSError) as error:
-            if self.forward is self.network:
+            lost_rank = isinstance(error, torch.distributed.DistError)  # another process's failure, not the compiler's
+            if self.forward is self.network or lost_rank:
                 raise
             reason = " ".join(str(error).split())[:120]
             tqdm.write(f"TRAIN.compile: torch.compile failed ({type(error).__name__}: {reason}); going on without it")
