@@ -16,8 +16,8 @@ def accelerate(
     """The forward pass of a training step: network itself, compiled, or in bfloat16; parameters stay float32.
 
     compiling: "on", "off" or "auto", which compiles on a GPU (CUDA graphs: a step is a thousand small kernels) that
-    trains alone, not on a CPU, where minutes of compiling gain little (docs/benchmarks.md). precision: "bf16" runs products in bfloat16;
-    for "fp32" and "tf32" see `matmul_precision`.
+    trains alone, not on a CPU, where minutes of compiling gain little (docs/benchmarks.md). precision: "bf16" runs
+    products in bfloat16; for "fp32" and "tf32" see `matmul_precision`.
     """
     on_gpu = device.type == "cuda"
     forward = network
