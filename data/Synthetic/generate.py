@@ -27,7 +27,7 @@ VERSION = 1  # to be raised whenever the same arguments give other motions
 def generate(
     folder: Path,
     body: BodyModel,
-    train_frames: int = 20,
+    train_frames: int = 14,
     test_frames: int = 30,
     subactions: int = 2,
     seed: int = 0,
