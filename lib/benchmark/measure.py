@@ -1,0 +1,84 @@
+"""Time, memory and arithmetic of functions."""
+
+import multiprocessing
+import platform
+import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+
+def interleaved(
+    functions: dict[str, Callable[[], Any]], rounds: int, synchronize: Callable[[], None]
+) -> dict[str, float]:
+    """Median seconds of each function over `rounds` rounds in which all take turns, after one round of warm-up.
+
+    Taking turns, whatever else the machine does meets all of them alike. synchronize: waits for the device.
+    """
+    seconds = {name: [] for name in functions}
+    for _ in range(rounds + 1):
+        for name, function in functions.items():
+            synchronize()
+            start = time.perf_counter()
+            function()
+            synchronize()
+            seconds[name].append(time.perf_counter() - start)
+    return {name: float(np.median(values[1:])) for name, values in seconds.items()}
+
+
+def product_rate(device: torch.device, rounds: int, synchronize: Callable[[], None], size: int = 2048) -> float:
+    """Floating-point operations per second of a float32 product of two (size, size) matrices."""
+    a, b = torch.randn(2, size, size, device=device)
+    return 2 * size**3 / interleaved({"product": lambda: a @ b}, rounds, synchronize)["product"]
+
+
+def count_operations(function: Callable[[], Any]) -> int:
+    """Floating-point operations of all matrix products in `function`, forward and backward."""
+    with FlopCounterMode(display=False) as counter:
+        function()
+    return counter.get_total_flops()
+
+
+def in_new_process(function: Callable, *args: Any) -> Any:
+    """function(*args) in a fresh interpreter, so that no earlier memory counts; all must be picklable."""
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(function, *args).result()
+
+
+def resident_bytes(peak: bool = False) -> int:
+    """Memory of this process, or the most it ever had; Linux only, elsewhere 0.
+
+    The kernel's own account of this program: getrusage would include what the parent process had before it started it.
+    """
+    status = Path("/proc/self/status")
+    if not status.exists():
+        return 0
+    name = "VmHWM:" if peak else "VmRSS:"
+    return next(int(line.split()[1]) * 1024 for line in status.read_text().splitlines() if line.startswith(name))
+
+
+def machine(device: torch.device) -> dict[str, str]:
+    """What the numbers were measured on."""
+    cpu, memory = platform.processor() or platform.machine(), "unknown"
+    cpuinfo, meminfo = Path("/proc/cpuinfo"), Path("/proc/meminfo")
+    if cpuinfo.exists():
+        lines = [line.partition(":")[2].strip() for line in cpuinfo.read_text().splitlines() if "model name" in line]
+        cpu = lines[0] if lines else cpu
+    if meminfo.exists():
+        memory = f"{int(meminfo.read_text().split()[1]) / 2**20:.0f} GiB"
+    return {
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else cpu,
+        "cpu": cpu,
+        "threads": str(torch.get_num_threads()),
+        "memory": memory,
+        "system": platform.platform(),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "date": time.strftime("%Y-%m-%d"),
+    }
