@@ -281,6 +281,7 @@ def test_an_archive_that_unpacks_to_far_more_than_it_holds_is_refused(tmp_path):
 
 # --- files that ask for code to be run ---
 
+
 class Calls:
     """Pickles as a call of `function` on `arguments`."""
 
