@@ -4,6 +4,7 @@ import argparse
 import errno
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
 
@@ -74,6 +75,17 @@ def add_configuration_arguments(parser: argparse.ArgumentParser) -> None:
 def add_traceback_argument(parser: argparse.ArgumentParser) -> None:
     """--traceback."""
     parser.add_argument("--traceback", action="store_true", help="show where in the code an error was raised")
+
+
+def add_weights_argument(parser: argparse.ArgumentParser, default: Path) -> None:
+    """--weights."""
+    parser.add_argument(
+        "--weights",
+        metavar="PATH",
+        default=default,
+        help="checkpoint of this project or of the release, or a folder with one (default: the project's own weights in "
+        f"experiment/{default.name})",
+    )
 
 
 def config_of(args: argparse.Namespace) -> Config:

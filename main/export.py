@@ -6,7 +6,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from lib.cli import add_traceback_argument, run_command
+from lib.cli import add_traceback_argument, add_weights_argument, run_command
 from lib.export import export
 from lib.predict import PRETRAINED, load_model
 
@@ -16,13 +16,7 @@ def parse_arguments() -> argparse.Namespace:
         description="Export trained weights for programs that have nothing of this project; docs/export.md shows how to use "
         "the file. It is read again and compared with the network."
     )
-    parser.add_argument(
-        "--weights",
-        metavar="PATH",
-        default=PRETRAINED,
-        help="checkpoint of this project or of the release, or a folder with one (default: the project's own weights in "
-        "experiment/HGN_mocap_pretrained)",
-    )
+    add_weights_argument(parser, PRETRAINED)
     parser.add_argument(
         "--output",
         metavar="FILE",

@@ -8,7 +8,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import numpy as np
 
-from lib.cli import add_traceback_argument, choose_devices, notice, run_command
+from lib.cli import add_traceback_argument, add_weights_argument, choose_devices, notice, run_command
 from lib.detector import PoseModel, detect
 from lib.errors import UserError
 from lib.joints import JOINT_SETS
@@ -47,13 +47,7 @@ def parse_arguments() -> argparse.Namespace:
         required=True,
         help=f"files to write, the format by the ending: {', '.join(WRITERS)}",
     )
-    parser.add_argument(
-        "--weights",
-        metavar="PATH",
-        default=PRETRAINED,
-        help="checkpoint of this project or of the release, or a folder with one (default: the project's own weights in "
-        "experiment/HGN_mocap_pretrained)",
-    )
+    add_weights_argument(parser, PRETRAINED)
     parser.add_argument(
         "--joint-set",
         choices=JOINT_SETS,

@@ -78,3 +78,10 @@ def test_one_vertex_per_node_gives_the_vertices_themselves(body, people):
     vertices, _ = SMPL_Layer(body, torch.float64)(*(torch.tensor(p) for p in people))
     (nodes,) = CoarseBody(body, [pooling])(*people)
     np.testing.assert_allclose(nodes, vertices[:, chosen].numpy(), rtol=0, atol=1e-12)
+
+
+def test_only_pairs_of_node_and_joint_with_any_weight_are_kept(body, poolings):
+    coarse = CoarseBody(body, poolings)
+    pairs = sum(int(((p != 0).astype(int) @ (body.lbs_weights > 0) > 0).sum()) for p in poolings)
+    assert len(coarse.folded) == 3 * pairs
+    assert pairs < sum(p.shape[0] for p in poolings) * len(body.parents)
