@@ -157,20 +157,6 @@ def distribute(model: nn.Module, sync_bn: bool) -> DistributedDataParallel:
     return DistributedDataParallel(model, [device] if device.type == "cuda" else None, **fixed)
 
 
-class SumOverRanks(torch.autograd.Function):
-    """Sum of a tensor over all ranks, on every rank; backward sums the gradients likewise."""
-
-    @staticmethod
-    def forward(ctx, x: torch.Tensor) -> torch.Tensor:
-        x = x.clone()
-        dist.all_reduce(x)
-        return x
-
-    @staticmethod
-    def backward(ctx, gradient: torch.Tensor) -> torch.Tensor:
-        return SumOverRanks.apply(gradient)
-
-
 class GlobalBatchNorm1d(nn.BatchNorm1d):
     """nn.BatchNorm1d of (rows, C) over the rows of all ranks: nn.SyncBatchNorm for the CPU, where torch has none.
 
@@ -180,20 +166,53 @@ class GlobalBatchNorm1d(nn.BatchNorm1d):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         if not self.training:
             return super().forward(x)
-        rank, size, dtype = dist.get_rank(), dist.get_world_size(), x.dtype
-        x = x.to(self.running_mean.dtype)  # under autocast x may be of half precision
-        mean = x.sum(0) / max(len(x), 1)
-        squares = (x - mean).square().sum(0)
+        rows = x.to(self.running_mean.dtype)  # under autocast x may be of half precision
+        y, mean, var, count = _NormalizeOverRanks.apply(rows, self.weight, self.bias, self.eps)
+        self.running_mean.lerp_(mean, self.momentum)
+        self.running_var.lerp_(var * (count / (count - 1)), self.momentum)
+        self.num_batches_tracked += 1
+        return y.to(x.dtype)
+
+
+class _NormalizeOverRanks(torch.autograd.Function):
+    """Batch normalisation of x (rows, C): y like x, and mean (C,), biased variance (C,) and count over all ranks.
+
+    The gradients of weight and bias are those of this rank's rows, as DistributedDataParallel adds up the ranks'. Passes
+    over x are torch's own kernels, which know nothing of other ranks.
+    """
+
+    @staticmethod
+    def forward(ctx, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, eps: float):
+        mean, var = torch.batch_norm_update_stats(x, None, None, 0.0) if len(x) else x.new_zeros(2, x.shape[1])
         # Every rank fills its row: moments about each rank's own mean do not cancel as sums of squares would.
-        row = torch.cat([x.new_tensor([len(x)]), mean, squares])
-        rows = SumOverRanks.apply(F.pad(row[None], (0, 0, rank, size - 1 - rank)))
-        counts, means, squares = rows.split([1, self.num_features, self.num_features], dim=1)
+        rows = x.new_zeros(dist.get_world_size(), 1 + 2 * x.shape[1])
+        rows[dist.get_rank()] = torch.cat([x.new_tensor([len(x)]), mean, var])
+        dist.all_reduce(rows)
+        counts, means, variances = rows.split([1, x.shape[1], x.shape[1]], dim=1)
         count = counts.sum()
         mean = (counts * means).sum(0) / count
-        squares = (squares + counts * (means - mean).square()).sum(0)
-        with torch.no_grad():
-            self.running_mean.lerp_(mean, self.momentum)
-            self.running_var.lerp_(squares / (count - 1), self.momentum)
-            self.num_batches_tracked += 1
-        scale = self.weight * torch.rsqrt(squares / count + self.eps)
-        return ((x - mean) * scale + self.bias).to(dtype)
+        var = (counts * (variances + (means - mean).square())).sum(0) / count
+        y = F.batch_norm(x, mean, var, weight, bias, training=False, eps=eps) if len(x) else torch.empty_like(x)
+        ctx.save_for_backward(x, weight, mean, var, count)
+        ctx.eps = eps
+        ctx.mark_non_differentiable(mean, var, count)
+        return y, mean, var, count
+
+    @staticmethod
+    def backward(ctx, dy: torch.Tensor, *_):
+        x, weight, mean, var, count = ctx.saved_tensors
+        own = x.new_zeros(2, x.shape[1])  # gradients of weight and bias: the sums of dy * (normalised x) and of dy
+        if len(x):
+            of_parameters = [False, True, True]
+            _, *gradients = torch.ops.aten.native_batch_norm_backward(
+                dy, x, weight, mean, var, None, None, False, ctx.eps, of_parameters
+            )
+            own = torch.stack(gradients)
+        sums = own.clone()
+        dist.all_reduce(sums)
+        # dx = weight / std * (dy - sum(dy) / count - (x - mean) / std * sum(dy (x - mean) / std) / count)
+        inverse = torch.rsqrt(var + ctx.eps)
+        scale = weight * inverse
+        slope = -scale * inverse * sums[0] / count
+        shift = -scale * sums[1] / count - slope * mean
+        return torch.addcmul(shift, x, slope).addcmul_(dy, scale), own[0], own[1], None

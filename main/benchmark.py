@@ -23,6 +23,7 @@ from lib.benchmark.measure import (
     product_rate,
 )
 from lib.benchmark.network import epoch, evaluation, make_table, step_memory, training_step
+from lib.benchmark.scaling import measure_scaling, process_limit
 from lib.checkpoint import load_state
 from lib.cli import add_traceback_argument, choose_devices, run_command
 from lib.config import Config, DatasetConfig, ModelConfig, TestConfig, TrainConfig
@@ -74,6 +75,14 @@ def parse_arguments() -> argparse.Namespace:
         help="measure also how a subject of this many images (default 250000) is read; needs 1.5 GB of disk and minutes",
     )
     parser.add_argument(
+        "--scaling",
+        type=int,
+        nargs="?",
+        const=process_limit(),
+        metavar="N",
+        help="measure only how training speed grows from 1 to N processes (default: a process per GPU or CPU core)",
+    )
+    parser.add_argument(
         "--quick", action="store_true", help="tiny sizes, to see that everything runs; the numbers mean nothing"
     )
     add_traceback_argument(parser)
@@ -84,6 +93,8 @@ def main() -> None:
     args = parse_arguments()
     if args.rounds < 1:
         raise UserError(f"--rounds {args.rounds}: give 1 or more")
+    if args.scaling is not None and not 1 <= args.scaling <= process_limit():
+        raise UserError(f"--scaling {args.scaling}: give 1 to {process_limit()}, the GPUs or CPU cores of this host")
     device = choose_devices(args.gpu)[0]
     body = load_body(BUILT_IN)
     scales = build_scales(HUMAN36M_17, body.faces)
@@ -95,7 +106,9 @@ def main() -> None:
         lambda: epoch_rows(args, scales, device),
         lambda: data_rows(args, scales, body),
     ]
-    if args.loading:
+    if args.scaling:
+        parts = [lambda: scaling_rows(args, scales)]
+    elif args.loading:
         parts.append(lambda: loading_rows(args.loading, scales, body))
     for part in parts:
         for row in part():
@@ -241,6 +254,15 @@ def loading_rows(images: int, scales, body):
             yield Row(f"{name}, first start", "s", first["seconds"], goal="<= 90 s")
             yield Row(f"{name}, peak memory", "GB", first["peak_bytes"] / 1e9, goal="<= 3 GB")
             yield Row(f"{name}, later start", "s", later["seconds_with_reading"], goal="<= 2 s")
+
+
+def scaling_rows(args: argparse.Namespace, scales):
+    """Samples per second of 1 to N processes, each with a batch of its own; the ratio is to one process."""
+    sizes = {"hidden_dim": 8, "batch": 4, "steps": 2} if args.quick else {"batch": TRAINING_BATCH}
+    rates = measure_scaling(range(1, args.scaling + 1), scales, **sizes)
+    for count, rate in rates.items():
+        name = f"training, {count} process{'es' * (count > 1)}"
+        yield Row(name, "samples/s", rate, ratio=rate / rates[1], goal=f"ideal {count}x")
 
 
 if __name__ == "__main__":

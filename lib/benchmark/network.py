@@ -56,7 +56,7 @@ def training_step(model: nn.Module, table: PoseTable, device: torch.device, forw
 
     def step():
         model.train()
-        output = HGNOutput(*(forward or model)(inputs))
+        output = HGNOutput(*(model if forward is None else forward)(inputs))
         loss = sum(hgn_losses(output, target, tuple(meshes), (), LossWeights()).values())
         optimizer.zero_grad()
         loss.backward()

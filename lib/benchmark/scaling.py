@@ -16,9 +16,9 @@ from lib.models.hgn import HGN
 WARM_UP = 3
 
 
-def process_counts() -> range:
-    """1 to the number of GPUs, or of CPU cores where there is none."""
-    return range(1, (torch.cuda.device_count() or os.cpu_count()) + 1)
+def process_limit() -> int:
+    """Most processes that each have a device of their own here: the number of GPUs, or of CPU cores where there is none."""
+    return torch.cuda.device_count() or os.cpu_count()
 
 
 def measure_scaling(

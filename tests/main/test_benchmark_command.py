@@ -81,3 +81,20 @@ def test_the_large_subject_is_read_by_the_ordinary_reader(tmp_path):
     assert samples.without_smpl == samples.bad_boxes == 0
     assert set(samples.actions) == set(range(15))
     assert len(read_subject(tmp_path, SUBJECT, frame_stride=5).names) == 1200 // 5
+
+
+def test_scaling_measures_every_count_of_processes_and_nothing_else(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(main.benchmark, "process_limit", lambda: 2)
+    assert run("--quick", "--scaling", "--json", tmp_path / "numbers.json") == 0
+    one, two = json.loads((tmp_path / "numbers.json").read_text())["rows"]
+    assert (one["name"], two["name"]) == ("training, 1 process", "training, 2 processes")
+    assert one["this"] > 0
+    assert two["ratio"] == pytest.approx(two["this"] / one["this"])
+    assert (one["goal"], two["goal"]) == ("ideal 1x", "ideal 2x")
+
+
+@pytest.mark.parametrize("count", [0, 3])
+def test_more_processes_than_devices_or_none_are_refused_in_one_line(run, capsys, monkeypatch, count):
+    monkeypatch.setattr(main.benchmark, "process_limit", lambda: 2)
+    assert run("--scaling", count) == 2
+    assert capsys.readouterr().err == f"error: --scaling {count}: give 1 to 2, the GPUs or CPU cores of this host\n"
