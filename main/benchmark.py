@@ -208,7 +208,7 @@ def epoch_rows(args: argparse.Namespace, scales, device: torch.device):
     """Training as main/train.py does it, and what its loop costs."""
     steps, batch, hidden_dim = (2, 4, 8) if args.quick else (16, TRAINING_BATCH, 128)
 
-    def run(hidden_dim):
+    def run(hidden_dim, steps):
         cfg = Config(
             DATASET=DatasetConfig(("Human36M",), ("Human36M",)),
             MODEL=ModelConfig(hidden_dim=hidden_dim),
@@ -217,11 +217,11 @@ def epoch_rows(args: argparse.Namespace, scales, device: torch.device):
         )
         return epoch(cfg, scales, steps, device)
 
-    real, narrow = run(hidden_dim), run(2)
+    real, narrow = run(hidden_dim, steps), run(2, 8 * steps)
     yield Row("training, data and logging included", "samples/s", steps * batch / real["steps"])
     # The loop does the same around any network; beside a small one its cost stands out of the noise.
-    loop = (narrow["steps"] - narrow["bare"]) / steps
-    yield Row("loop: data and logging, per step", "ms", loop * 1e3)
+    loop = (narrow["steps"] - narrow["bare"]) / (8 * steps)
+    yield Row("loop: data, augmentation, logging, per step", "ms", loop * 1e3)
     yield Row("loop: report, log, curves, saving, per epoch", "ms", real["after"] * 1e3)
     of_epoch = HUMAN36M_STEPS * loop + real["after"]
     share = of_epoch / (of_epoch + HUMAN36M_STEPS * real["bare"] / steps)

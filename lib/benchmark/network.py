@@ -14,6 +14,7 @@ from torch import nn
 
 from data.table import PoseTable
 from lib.acceleration import accelerate
+from lib.augment import DetectionNoise
 from lib.batches import Augmentation, BatchSource
 from lib.benchmark.measure import interleaved, resident_bytes
 from lib.config import Config
@@ -88,12 +89,13 @@ def step_memory(kind: type[nn.Module], scales: list[GraphScale], hidden_dim: int
 
 def epoch(cfg: Config, scales: list[GraphScale], steps: int, device: torch.device) -> dict[str, float]:
     """Median epoch of `steps` steps with this project's training loop, over TRAIN.end_epoch - 1 of them: seconds of its
-    steps with data, logging and progress ("steps"), of as many steps alone, taken in turns with it ("bare"), and of all
+    steps with data, augmentation, logging and progress ("steps"), of as many steps alone, taken in turns with it ("bare"), and of all
     that follows the last step but the network ("after")."""
     torch.manual_seed(0)
     size = cfg.TRAIN.batch_size
     train, test = make_table(scales, steps * size), make_table(scales, size, seed=1)
-    augmentation = Augmentation(HUMAN36M_17.flip_permutation)
+    noise = DetectionNoise((0.0,), (3.0,), (0.005,), cfg.MODEL.input_shape)
+    augmentation = Augmentation(HUMAN36M_17.flip_permutation, flip=True, view_probability=0.7, noise=noise)
     model = HGN(scales, cfg.MODEL.hidden_dim).to(device)
     bare = training_step(model, test, device, accelerate(model, cfg.TRAIN.compile, cfg.TRAIN.precision, device))
     batches = BatchSource([train], device, size, True, 0, augmentation)
