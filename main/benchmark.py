@@ -66,7 +66,8 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--gpu", metavar="N", help="CUDA device to measure; default: the first, or the CPU")
     parser.add_argument("--json", metavar="FILE", help="write all numbers to this file too")
     parser.add_argument("--rounds", type=int, default=7, metavar="N", help="rounds the medians are of (default 7)")
-    parser.add_argument(
+    group = parser.add_mutually_exclusive_group()
+    group.add_argument(
         "--loading",
         type=int,
         nargs="?",
@@ -74,7 +75,7 @@ def parse_arguments() -> argparse.Namespace:
         metavar="IMAGES",
         help="measure also how a subject of this many images (default 250000) is read; needs 1.5 GB of disk and minutes",
     )
-    parser.add_argument(
+    group.add_argument(
         "--scaling",
         type=int,
         nargs="?",

@@ -89,8 +89,8 @@ def step_memory(kind: type[nn.Module], scales: list[GraphScale], hidden_dim: int
 
 def epoch(cfg: Config, scales: list[GraphScale], steps: int, device: torch.device) -> dict[str, float]:
     """Median epoch of `steps` steps with this project's training loop, over TRAIN.end_epoch - 1 of them: seconds of its
-    steps with data, augmentation, logging and progress ("steps"), of as many steps alone, taken in turns with it ("bare"), and of all
-    that follows the last step but the network ("after")."""
+    steps with data, augmentation, logging and progress ("steps"), of as many steps alone, taken in turns with it
+    ("bare"), and of all that follows the last step but the network ("after")."""
     torch.manual_seed(0)
     size = cfg.TRAIN.batch_size
     train, test = make_table(scales, steps * size), make_table(scales, size, seed=1)
