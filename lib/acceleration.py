@@ -1,4 +1,4 @@
-"""TRAIN.compile and TRAIN.precision: the same network, its steps run faster."""
+"""TRAIN.compile and TRAIN.precision, and copies to a GPU that nobody waits for: the same steps, run faster."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -66,3 +66,8 @@ def matmul_precision(precision: str) -> Iterator[None]:
         yield
     finally:
         torch.set_float32_matmul_precision(before)
+
+
+def to_device(values: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """Values of the CPU on the device; the host does not wait until a GPU has them, as it would for pageable memory."""
+    return (values.pin_memory() if device.type == "cuda" else values).to(device, non_blocking=True)

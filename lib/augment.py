@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import torch
 
+from lib.acceleration import to_device
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -55,7 +57,7 @@ def new_view(batch: Batch, chosen: torch.Tensor, views: ViewRange, generator: to
     B = len(chosen)
 
     def uniform(low, high):
-        return (torch.rand(B, generator=generator) * (high - low) + low).to(batch.pose3d)
+        return to_device(torch.rand(B, generator=generator) * (high - low) + low, batch.pose3d.device)
 
     yaw, pitch = (uniform(-a, a) * (torch.pi / 180) for a in (views.yaw, views.pitch))
     focal, size = (torch.exp(uniform(*torch.tensor(r).log().tolist())) for r in (views.focal, views.size))
@@ -65,7 +67,7 @@ def new_view(batch: Batch, chosen: torch.Tensor, views: ViewRange, generator: to
     about_y = torch.stack([cy, zero, -sy, zero, one, zero, sy, zero, cy], -1).unflatten(-1, (3, 3))  # row vectors
     about_x = torch.stack([one, zero, zero, zero, cp, sp, zero, -sp, cp], -1).unflatten(-1, (3, 3))
     turn = about_y @ about_x
-    mirror = torch.diag(turn.new_tensor([-1.0, 1.0, 1.0]))
+    mirror = torch.diag(_mirror_x(turn, 3))
     pose = batch.pose3d @ turn
     low, high = pose.amin(1), pose.amax(1)
     depth = torch.maximum(focal * (high - low)[:, :2].amax(1) / size, 0.5 - low[:, 2])
@@ -93,8 +95,8 @@ def flip(batch: Batch, chosen: torch.Tensor, permutation: torch.Tensor) -> Batch
     A mirrored sample's meshes come from mirrored SMPL parameters, since a coarse mesh is not symmetric node by node.
     """
     pick = chosen[:, None, None]
-    rays = _rays(batch)[:, permutation] * batch.pose2d.new_tensor([-1.0, 1.0])
-    mirrored = batch.pose3d[:, permutation] * batch.pose3d.new_tensor([-1.0, 1.0, 1.0])
+    rays = _rays(batch)[:, permutation] * _mirror_x(batch.pose2d, 2)
+    mirrored = batch.pose3d[:, permutation] * _mirror_x(batch.pose3d, 3)
     pairs = list(zip(batch.meshes, batch.flipped_meshes, strict=True))
     return Batch(
         pose2d=torch.where(pick, _screen(rays, batch), batch.pose2d),
@@ -138,16 +140,23 @@ def add_detection_noise(pose2d: torch.Tensor, noise: DetectionNoise, generator: 
     box = torch.stack([height * ratio, height], dim=-1)[:, None]
 
     def per_joint(values):
-        return pose2d.new_tensor(values).expand(J)[None, :, None]
+        return to_device(torch.tensor(values), pose2d.device).expand(J)[None, :, None]
 
     def random(kind, *shape):
-        return kind(*shape, generator=generator).to(pose2d)
+        return to_device(kind(*shape, generator=generator), pose2d.device)
 
     shift = random(torch.randn, B, J, 2) * per_joint(noise.std) + per_joint(noise.mean)
     noisy = pose2d + shift * (height / noise.box_shape[0])[:, None, None]
     anywhere = centre[:, None] + (random(torch.rand, B, J, 2) - 0.5) * box
     outlier = random(torch.rand, B, J)[..., None] < per_joint(noise.outlier_probability)
     return torch.where(outlier, anywhere, noisy)
+
+
+def _mirror_x(like: torch.Tensor, dimensions: int) -> torch.Tensor:
+    """(-1, 1, ...), made where `like` lies: a constant of the host would have to be waited for."""
+    signs = like.new_ones(dimensions)
+    signs[0] = -1
+    return signs
 
 
 def _rays(batch: Batch) -> torch.Tensor:

@@ -8,6 +8,7 @@ import torch
 
 from data.multiple_datasets import epoch_length, mixed_order
 from data.table import PoseTable
+from lib.acceleration import to_device
 from lib.augment import Batch, DetectionNoise, ViewRange, add_detection_noise, flip, new_view, rotate
 from lib.distributed import ALONE, Group
 
@@ -93,14 +94,16 @@ class BatchSource:
         batch = _take(self.samples, rows)
         a = self.augmentation
         generator = _generator(self.seed, epoch, step)
+
+        def uniform():
+            return to_device(torch.rand(len(rows), generator=generator), self.device)
+
         if a.flip:
-            batch = flip(batch, torch.rand(len(rows), generator=generator).to(self.device) < 0.5, self.permutation)
+            batch = flip(batch, uniform() < 0.5, self.permutation)
         if a.view_probability:
-            chosen = torch.rand(len(rows), generator=generator).to(self.device) < a.view_probability
-            batch = new_view(batch, chosen, ViewRange(), generator)
+            batch = new_view(batch, uniform() < a.view_probability, ViewRange(), generator)
         if a.rotate_degrees:
-            turn = (torch.rand(len(rows), generator=generator) * 2 - 1) * np.deg2rad(a.rotate_degrees)
-            batch = rotate(batch, turn.to(self.device, torch.float32))
+            batch = rotate(batch, (uniform() * 2 - 1) * np.deg2rad(a.rotate_degrees))
         if a.noise is not None:
             batch = replace(batch, pose2d=add_detection_noise(batch.pose2d, a.noise, generator))
         return _take(batch, self.group.share(len(rows)))

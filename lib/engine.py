@@ -24,6 +24,7 @@ from lib.interrupt import StopRequest
 from lib.joints import JointSet
 from lib.losses import LossWeights, hgn_losses
 from lib.run_dir import RunDir
+from lib.step_guard import StepGuard
 from lib.visualize import draw_curves
 
 GRADIENT_NORM = 1.0
@@ -164,9 +165,8 @@ class Trainer:
         self.epoch, self.step = cfg.TRAIN.begin_epoch, 0
         self.log: list[dict] = []
         self.sums: dict[str, torch.Tensor] = {}
+        self.guard = StepGuard(model, self.optimizer, cfg.TRAIN.skip_nonfinite)
         self.skipped = 0
-        self.buffers = [b for b in model.buffers() if b.is_floating_point()]  # running statistics
-        self.buffers_before = [b.clone() for b in self.buffers]
         self.seconds = 0.0
         self.saved_at = time.monotonic()
 
@@ -202,17 +202,20 @@ class Trainer:
         with bar:
             while self.step < steps:
                 for name, value in self._train_step(order).items():
-                    self.sums[name] = self.sums.get(name, 0) + value.detach()
+                    self.sums[name] = self.sums.get(name, 0) + value
                 self.step += 1
                 bar.update()
                 if self.step % T.print_freq == 0:
                     bar.set_postfix(loss=f"{float(sum(self.sums.values())) / self.step:.4f}")
+                if self.step % T.print_freq == 0 or self.step == steps:
+                    self._look_for_skipped(order)
                 self.seconds = time.monotonic() - start
                 if self.step == steps:
                     break
                 due = self.group.is_main and time.monotonic() - self.saved_at > T.checkpoint_minutes * 60
                 code, due = self.group.maximum(stop.exit_code, due)
                 if code or due:
+                    self._look_for_skipped(order)
                     if self.group.is_main:
                         self.save("last")
                     self.group.barrier()
@@ -220,36 +223,32 @@ class Trainer:
                     raise Stopped(code)
 
     def _train_step(self, order: torch.Tensor) -> dict[str, torch.Tensor]:
-        """One optimiser step; {} when it was skipped because something was not finite."""
-        torch._foreach_copy_(self.buffers_before, self.buffers)
+        """One optimiser step; its losses, zeros where it was left out. The host waits for nothing that a GPU computes."""
+        self.guard.begin()
         batch = self.batches.batch(order, self.epoch, self.step)
         output = self.forward(batch.pose2d)
         losses = hgn_losses(output, batch.pose3d, batch.meshes, self.faces, self.loss_weights)
         self.optimizer.zero_grad(set_to_none=True)
         weight = self.batches.weight(self.step)  # 1 for one process
         (sum(losses.values()) * weight).backward()
-        losses = self.group.mean(losses, weight)
-        total = sum(losses.values()).detach()
+        losses = {name: value.detach() for name, value in self.group.mean(losses, weight).items()}
         norm = nn.utils.clip_grad_norm_(self.model.parameters(), GRADIENT_NORM)
-        if not torch.isfinite(total + norm):
-            self._skip_step(order, float(total), float(norm))
-            return {}
-        self.optimizer.step()
-        return losses
+        taken = self.guard.step(self.step, sum(losses.values()), norm)
+        return {name: torch.where(taken, value, 0) for name, value in losses.items()}
 
-    def _skip_step(self, order: torch.Tensor, loss: float, norm: float) -> None:
-        """Undo what the step changed, and stop when no more steps may be skipped."""
-        torch._foreach_copy_(self.buffers, self.buffers_before)
-        self.skipped += 1
-        names = ", ".join(self.batches.sample_names(order, self.step)[:3])
-        what = f"epoch {self.epoch}, batch {self.step}: the loss is {loss}, its gradient's norm {norm} (samples {names}, ...)"
-        if self.skipped > self.cfg.TRAIN.skip_nonfinite:
-            raise UserError(
-                f"{what}; the weights were not touched and the checkpoints in {self.run.checkpoint} are good. Look at these "
-                "samples, lower TRAIN.lr, or allow steps to be left out with TRAIN.skip_nonfinite"
-            )
-        if self.group.is_main:
-            tqdm.write(f"{what}; left out, {self.skipped} of {self.cfg.TRAIN.skip_nonfinite}")
+    def _look_for_skipped(self, order: torch.Tensor) -> None:
+        """Tell which steps were left out since the last look, and stop when they are more than may be."""
+        for step, loss, norm in self.guard.read():
+            self.skipped += 1
+            names = ", ".join(self.batches.sample_names(order, step)[:3])
+            what = f"epoch {self.epoch}, batch {step}: the loss is {loss}, its gradient's norm {norm} (samples {names}, ...)"
+            if self.skipped > self.cfg.TRAIN.skip_nonfinite:
+                raise UserError(
+                    f"{what}; neither the weights nor a checkpoint were touched by it. Look at these samples, lower "
+                    "TRAIN.lr, or allow steps to be left out with TRAIN.skip_nonfinite"
+                )
+            if self.group.is_main:
+                tqdm.write(f"{what}; left out, {self.skipped} of {self.cfg.TRAIN.skip_nonfinite}")
 
     def _finish_epoch(self) -> None:
         """Test; rank 0 records the epoch while the others wait."""
@@ -262,7 +261,7 @@ class Trainer:
             "seconds": round(self.seconds, 3),
         }
         reports = {}
-        self.group.copy_from_main(self.buffers)  # ranks may have kept statistics of their own
+        self.group.copy_from_main(self.guard.statistics)  # ranks may have kept statistics of their own
         for name, table in self.tests.items():
             gt_input = self.cfg.DATASET.use_gt_input or not self.cfg.DATASET.detection_file
             protocol = describe_protocol(name, "test", table, self.joints, gt_input) + (
@@ -347,6 +346,7 @@ class Trainer:
             self.optimizer.load_state_dict(content["optim_state_dict"])
             self.epoch, self.step, self.log = content["epoch"], content["step"], list(content["log"])
             self.seconds, self.skipped = content["seconds"], content["skipped"]
+            self.guard.count.fill_(self.skipped)
             samples, seed = list(content["samples"]), content["seed"]
             self.sums = {name: value.to(self.device) for name, value in content["loss_sums"].items()}
             torch.set_rng_state(content["random_state"])
@@ -364,7 +364,7 @@ class Trainer:
 
 
 def _optimizer(train: TrainConfig, model: nn.Module) -> torch.optim.Optimizer:
-    if train.optimizer == "adam":
-        return torch.optim.Adam(model.parameters(), lr=train.lr, fused=True)
-    kinds = {"rmsprop": torch.optim.RMSprop, "sgd": torch.optim.SGD}
-    return kinds[train.optimizer](model.parameters(), lr=train.lr)
+    if train.optimizer == "rmsprop":
+        return torch.optim.RMSprop(model.parameters(), lr=train.lr)
+    kinds = {"adam": torch.optim.Adam, "sgd": torch.optim.SGD}
+    return kinds[train.optimizer](model.parameters(), lr=train.lr, fused=True)

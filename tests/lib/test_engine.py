@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from data.table import PoseTable
 from lib import checkpoint
@@ -375,6 +376,54 @@ def test_a_checkpoint_that_no_training_run_wrote_cannot_go_on(saved, tmp_path, s
     del content[key]
     with pytest.raises(UserError, match="cannot be resumed"):
         make_trainer(config(tmp_path), small_scales).restore(path, content)
+
+
+# --- a device that is not waited for
+
+
+class Strict(TorchDispatchMode):
+    """Lets no copy from the CPU through that the host would wait for."""
+
+    copies = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        if func is torch.ops.aten._to_copy.default and args[0].device != kwargs.get("device", args[0].device):
+            assert kwargs.get("non_blocking"), "a copy that the host waits for"
+            self.copies += 1
+        return func(*args, **kwargs)
+
+
+class KernelOnly(torch.optim.SGD):
+    """Stands for a fused optimiser, whose step is one kernel, where the device has none."""
+
+    _step_supports_amp_scaling = True
+
+    def step(self):
+        assert self.found_inf.device.type == "meta"
+
+
+@pytest.mark.parametrize("loss_weights", [LossWeights(), LossWeights(normal=0.1, edge=20.0)], ids=["MSE", "all losses"])
+def test_the_host_waits_for_nothing_in_a_step(monkeypatch, tmp_path, small_scales, loss_weights):
+    """On torch's meta device no tensor has values: whoever asks for one, as in `if loss > 0`, fails."""
+    monkeypatch.setattr("lib.engine._optimizer", lambda train, model: KernelOnly(model.parameters()))
+    monkeypatch.setattr(torch.Tensor, "new_tensor", None, raising=False)  # a copy that dispatch does not see
+    meta, cfg = torch.device("meta"), config(tmp_path)
+    scales = [small_scales[0], *(replace(s, faces=np.array([[0, 1, 2], [2, 3, 4]])) for s in small_scales[1:])]
+    noise = DetectionNoise((0.0, 1.0, 0.0, 1.0, 0.0), (2.0,), (0.1,), (384, 288))
+    every = Augmentation(FIVE_JOINTS.flip_permutation, True, 20.0, view_probability=0.5, noise=noise)
+    batches = BatchSource([TRAIN_TABLE], meta, 6, True, 0, every)
+    model = HGN(scales, 4).to(meta)
+    run = create_run_dir(cfg)
+    trainer = Trainer(cfg, model, scales, FIVE_JOINTS, loss_weights, batches, {}, run, meta, 0)
+    order = batches.order(0)
+    with Strict() as strict:
+        losses = trainer._train_step(order)
+    assert strict.copies >= 10  # the random numbers of augmentation
+    with pytest.raises(RuntimeError, match="meta"):
+        float(losses["joint"])
+    with pytest.raises(RuntimeError, match="meta"):
+        trainer.guard.read()
 
 
 # --- losses that are not finite
