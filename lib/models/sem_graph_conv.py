@@ -40,10 +40,11 @@ class SemGraphConv(nn.Module):
         """(N, B, in_channels) to (N, B, out_channels)."""
         A = self.neighbour_weights()
         diagonal = A.diagonal()
-        own = (x * diagonal[:, None, None]).flatten(0, 1)
-        others = ((A - torch.diag(diagonal)) @ x.flatten(1)).view_as(x).flatten(0, 1)
-        y = torch.addmm(self.bias, own, self.weight[0])
-        return torch.addmm(y, others, self.weight[1]).unflatten(0, x.shape[:2])
+        rows = x.flatten(0, 1)
+        # Each row of A sums to 1, so adding b to what is summed over the nodes adds it once.
+        own, others = (torch.addmm(self.bias, rows, W).unflatten(0, x.shape[:2]).flatten(1) for W in self.weight)
+        y = torch.addcmul((A - torch.diag(diagonal)) @ others, own, diagonal[:, None])
+        return y.view(*x.shape[:2], len(self.bias))
 
 
 class GraphConv(nn.Module):
