@@ -2,11 +2,18 @@ import numpy as np
 import pytest
 import torch
 
-from lib.models.sem_graph_conv import GraphConv, ResGraphConv, SemGraphConv
+from lib.models.sem_graph_conv import GraphConv, ResGraphConv, SemGraphConv, runs_sparse
 from tests.plain.hgn import PlainGraphConv, PlainResGraphConv, PlainSemGraphConv
 
 # 0 - 1 with a loop at 0; node 2 stands alone.
 THREE_NODES = np.array([[1, 1, 0], [1, 0, 0], [0, 0, 0]], dtype=bool)
+
+
+@pytest.fixture(params=["sparse", "dense"])
+def form(request, monkeypatch):
+    """Both forms of the layer: the CPU's, and the one of GPUs and of compiled or half-precision networks."""
+    if request.param == "dense":
+        monkeypatch.setattr("lib.models.sem_graph_conv.runs_sparse", lambda x: False)
 
 
 @pytest.fixture
@@ -18,6 +25,7 @@ def mixed_graph() -> np.ndarray:
     return graph
 
 
+@pytest.mark.usefixtures("form")
 def test_three_nodes_with_the_sums_written_out():
     layer = SemGraphConv(THREE_NODES, 1, 1).double()
     with torch.no_grad():
@@ -60,6 +68,7 @@ def test_checkpoints_hold_the_learned_values_and_nothing_else():
     assert set(SemGraphConv(THREE_NODES, 1, 1).state_dict()) == {"weight", "logits", "bias"}
 
 
+@pytest.mark.usefixtures("form")
 def test_output_and_gradients_equal_the_plain_layer(mixed_graph):
     torch.manual_seed(2)
     fast, plain = SemGraphConv(mixed_graph, 3, 5).double(), PlainSemGraphConv(mixed_graph, 3, 5).double()
@@ -79,6 +88,7 @@ def test_output_and_gradients_equal_the_plain_layer(mixed_graph):
         assert torch.allclose(a.grad, b.grad.view_as(a), rtol=0, atol=1e-12)
 
 
+@pytest.mark.usefixtures("form")
 @pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize(
     ("fast_class", "plain_class"), [(GraphConv, PlainGraphConv), (ResGraphConv, PlainResGraphConv)]
@@ -99,6 +109,7 @@ def test_blocks_equal_the_plain_blocks_and_update_the_same_statistics(mixed_grap
         assert torch.allclose(a, b.view_as(a), rtol=0, atol=1e-12)
 
 
+@pytest.mark.usefixtures("form")
 def test_gradients_are_the_derivatives():
     torch.manual_seed(4)
     layer = SemGraphConv(THREE_NODES, 2, 2).double()
@@ -110,6 +121,7 @@ def test_gradients_are_the_derivatives():
     assert torch.autograd.gradcheck(output, (x, layer.weight, layer.logits, layer.bias))
 
 
+@pytest.mark.usefixtures("form")
 def test_samples_of_a_batch_do_not_see_each_other(mixed_graph):
     layer = SemGraphConv(mixed_graph, 3, 2).double()
     x = torch.randn(7, 5, 3, dtype=torch.float64)
@@ -123,3 +135,28 @@ def test_the_graph_given_may_change_afterwards(mixed_graph):
     before = layer.neighbour_weights().clone()
     mixed_graph[:] = True
     assert torch.equal(layer.neighbour_weights(), before)
+
+
+def test_only_what_nothing_else_rewrites_runs_sparse(mixed_graph):
+    layer, x = SemGraphConv(mixed_graph, 3, 2), torch.ones(7, 2, 3)
+    assert runs_sparse(x)
+    assert not runs_sparse(x.to("meta"))
+    assert not runs_sparse(x[:, :0])  # a rank without samples
+    with torch.autocast("cpu", torch.bfloat16):
+        assert not runs_sparse(x)
+        assert layer(x).dtype == torch.bfloat16
+
+
+def test_gradients_that_nobody_asked_for_are_not_computed(mixed_graph):
+    layer, x = SemGraphConv(mixed_graph, 3, 2), torch.randn(7, 2, 3, requires_grad=True)
+    for parameter in layer.parameters():
+        parameter.requires_grad_(False)
+    layer(x).sum().backward()
+    expected, x.grad = x.grad, None
+    layer.requires_grad_(True)
+    layer(x).sum().backward()
+    assert torch.equal(x.grad, expected)
+    with torch.no_grad():
+        assert not layer(x).requires_grad
+    layer(x.detach()).sum().backward()  # as for the network's input
+    assert layer.logits.grad is not None
