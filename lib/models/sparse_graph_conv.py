@@ -93,6 +93,7 @@ class SparseGraphConv(torch.autograd.Function):
         own, others = dproducts.view(2, N * B, channels)
         dx = None
         if ctx.needs_input_grad[0]:
-            dx = torch.mm(own, weight[0].T).addmm_(others, weight[1].T).view(N, B, -1)
+            dx = torch.mm(own, weight[0].T)
+            dx = torch.addmm(dx, others, weight[1].T, out=dx).view(N, B, -1)
         dweight = torch.stack([x.T @ own, x.T @ others])
         return dx, dweights, dweight, dy.view(N * B, channels).sum(0), None
