@@ -11,7 +11,7 @@ Everything here is exact algebra on constants, done once in float64 when the net
   convolutions work on those instead of on C channels.
 
 Features are batch-major here, (B, N, C): a product over channels is one matrix product for all nodes of all samples,
-a product over nodes is one batched product.
+a product over nodes is one batched product, at the outputs, where 3 numbers are left, one for the whole batch.
 """
 
 import copy
@@ -186,8 +186,8 @@ class FoldedOutput(nn.Module):
 
     def forward(self, numbers: torch.Tensor) -> torch.Tensor:
         B, N, _ = numbers.shape
-        values = numbers[..., self.columns].reshape(B, 2 * N, 3)
-        return torch.baddbmm(self.shift.expand(B, -1, -1), self.mixing.expand(B, -1, -1), values)
+        values = numbers[..., self.columns].unflatten(-1, (2, 3)).permute(1, 2, 0, 3).reshape(2 * N, 3 * B)
+        return (self.mixing[0] @ values).unflatten(1, (B, 3)).transpose(0, 1) + self.shift
 
 
 def batch_norm_map(bn: nn.BatchNorm1d) -> tuple[torch.Tensor, torch.Tensor]:

@@ -44,7 +44,7 @@ class SemGraphConv(nn.Module):
         """(N, B, in_channels) to (N, B, out_channels)."""
         A = self.neighbour_weights()
         if runs_sparse(x):
-            return SparseGraphConv.apply(x, self.sparse_rows.weights(A), self.weight, self.bias, self.sparse_rows)
+            return SparseGraphConv.apply(x, self.sparse_rows.factors(A), self.weight, self.bias, self.sparse_rows)
         diagonal = A.diagonal()
         rows = x.flatten(0, 1)
         # Each row of A sums to 1, so adding b to what is summed over the nodes adds it once.

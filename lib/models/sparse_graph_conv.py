@@ -16,7 +16,7 @@ from torch.autograd.function import once_differentiable
 class SparseRows:
     """Which of the rows [x W_0; x W_1] (2 N, ...) each node sums up, as bags of `F.embedding_bag`, and the transpose.
 
-    entries, signs (E,): the weight of a summand is signs * A.flatten()[entries]. columns (E,), starts (N,): summands of
+    entries, signs (E,): the factor of a summand is signs * A.flatten()[entries]. columns (E,), starts (N,): summands of
     all nodes one after the other, and where each node's begin. order, nodes (E,), column_starts (2 N,): the same summands
     by column. isolated: nodes without neighbours, whose row of A is uniform; they sum up 1/N of themselves in both forms
     (with the sign that takes it out again) and are to get the mean of x W_1 besides.
@@ -49,25 +49,25 @@ class SparseRows:
         )
         return cls(*map(torch.from_numpy, arrays))
 
-    def weights(self, A: torch.Tensor) -> torch.Tensor:
-        """(E,) of the neighbour weights A (N, N)."""
+    def factors(self, A: torch.Tensor) -> torch.Tensor:
+        """The summands' factors (E,) from the neighbour weights A (N, N)."""
         return A.flatten()[self.entries] * self.signs
 
 
 class SparseGraphConv(torch.autograd.Function):
-    """x (N, B, in), summands' weights (E,), weight (2, in, out), bias (out,), rows: to (N, B, out)."""
+    """x (N, B, in), the summands' factors (E,), weight (2, in, out), bias (out,), rows: to (N, B, out)."""
 
     @staticmethod
-    def forward(ctx, x, weights, weight, bias, rows: SparseRows):
+    def forward(ctx, x, factors, weight, bias, rows: SparseRows):
         N, B, _ = x.shape
         x = x.flatten(0, 1)
         products = x.new_empty(2, N * B, len(bias))
         for product, W in zip(products, weight, strict=True):
             torch.mm(x, W, out=product)
         products = products.view(2 * N, B * len(bias))
-        with torch.enable_grad():  # of the weights alone: PyTorch has their derivative
-            ctx.weights = weights.detach().requires_grad_(ctx.needs_input_grad[1])
-            ctx.sums = F.embedding_bag(rows.columns, products, rows.starts, mode="sum", per_sample_weights=ctx.weights)
+        with torch.enable_grad():  # of the factors alone: PyTorch has their derivative
+            ctx.factors = factors.detach().requires_grad_(ctx.needs_input_grad[1])
+            ctx.sums = F.embedding_bag(rows.columns, products, rows.starts, mode="sum", per_sample_weights=ctx.factors)
         y = ctx.sums.detach()
         if len(rows.isolated):
             y[rows.isolated] += products[N:].mean(0)
@@ -83,10 +83,10 @@ class SparseGraphConv(torch.autograd.Function):
         rows = ctx.rows
         N, B, channels = dy.shape
         dy = dy.reshape(N, B * channels)
-        dweights = None
+        dfactors = None
         if ctx.needs_input_grad[1]:
-            (dweights,) = torch.autograd.grad(ctx.sums, ctx.weights, dy, retain_graph=True)
-        by_column = ctx.weights.detach()[rows.order]
+            (dfactors,) = torch.autograd.grad(ctx.sums, ctx.factors, dy, retain_graph=True)
+        by_column = ctx.factors.detach()[rows.order]
         dproducts = F.embedding_bag(rows.nodes, dy, rows.column_starts, mode="sum", per_sample_weights=by_column)
         if len(rows.isolated):
             dproducts[N:] += dy[rows.isolated].sum(0) / N
@@ -96,4 +96,4 @@ class SparseGraphConv(torch.autograd.Function):
             dx = torch.mm(own, weight[0].T)
             dx = torch.addmm(dx, others, weight[1].T, out=dx).view(N, B, -1)
         dweight = torch.stack([x.T @ own, x.T @ others])
-        return dx, dweights, dweight, dy.view(N * B, channels).sum(0), None
+        return dx, dfactors, dweight, dy.view(N * B, channels).sum(0), None

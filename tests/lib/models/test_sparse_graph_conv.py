@@ -14,8 +14,8 @@ def as_matrix(rows: SparseRows, A: torch.Tensor) -> torch.Tensor:
     ends = [*rows.starts[1:].tolist(), len(rows.columns)]
     matrix = torch.zeros(N, 2 * N, dtype=A.dtype)
     for node, (start, end) in enumerate(zip(rows.starts.tolist(), ends, strict=True)):
-        for weight, column in zip(rows.weights(A)[start:end], rows.columns[start:end], strict=True):
-            matrix[node, column] += weight
+        for factor, column in zip(rows.factors(A)[start:end], rows.columns[start:end], strict=True):
+            matrix[node, column] += factor
     matrix[rows.isolated, N:] += 1 / N
     return matrix
 
