@@ -107,6 +107,11 @@ def build_table_arrays(
     source: Source, rule: SplitRule, body: CoarseBody, workers: int = 0, progress: bool = True
 ) -> PoseTable:
     """Read, convert, pose and pool all samples of a split; UserError when nothing is left."""
+    if not rule.subjects:
+        raise UserError(
+            f"{source.folder}: this split has no subjects; motion capture gets them by "
+            "prepare_data.py mocap --train-subjects or --test-subjects"
+        )
     jobs = [
         (source.folder, subject, rule.frame_stride, frozenset(d[1:] for d in rule.dropped if d[0] == subject))
         for subject in rule.subjects

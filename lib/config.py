@@ -13,7 +13,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 import yaml
 
 from lib.errors import UserError
-from lib.joints import JOINT_SETS
+from lib.joints import HUMAN36M_17, JOINT_SETS
 
 MAX_YAML_BYTES = 1_000_000
 
@@ -307,11 +307,12 @@ def _check_values(config: Config, source: str | Path) -> None:
     for weight in ("joint", "normal", "edge"):
         value = getattr(M, f"{weight}_loss_weight")
         rules.append((f"MODEL.{weight}_loss_weight", value, 0 <= value < float("inf"), "0 or more"))
+    joints = len(HUMAN36M_17)
     for name in ("mean", "std", "outlier_probability"):
         values = getattr(D.detection_noise, name)
         expected, low = ("one number or one per joint", 0 if name != "mean" else -1e9)
         high = 1 if name == "outlier_probability" else 1e9
-        holds = len(values) in (1, 17) and all(low <= v <= high for v in values)
+        holds = len(values) in (1, joints) and all(low <= v <= high for v in values)
         rules.append((f"DATASET.detection_noise.{name}", values, holds, expected))
     for name, value, holds, expected in rules:
         if not holds:

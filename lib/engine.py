@@ -19,6 +19,7 @@ from lib.config import Config, TrainConfig, config_to_dict
 from lib.distributed import ALONE, Group
 from lib.errors import UserError
 from lib.evaluator import Report, evaluate
+from lib.files import remove_leftovers
 from lib.graph.scales import GraphScale
 from lib.interrupt import StopRequest
 from lib.joints import JointSet
@@ -360,6 +361,7 @@ class Trainer:
                 "same data (and --debug)"
             )
         if self.group.is_main:
+            remove_leftovers(self.run.checkpoint)
             self._write_log()
 
 

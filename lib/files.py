@@ -29,6 +29,13 @@ def replacing(path: str | Path, previous: Path | None = None) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def remove_leftovers(folder: Path) -> None:
+    """Remove what processes that were killed inside `replacing` left in a folder; nobody may be writing there."""
+    for path in folder.glob(".*.tmp*"):
+        with suppress(OSError):  # in the way of nothing
+            path.unlink()
+
+
 def _sync(path: Path) -> None:
     """Have the system put the file or folder on the disk."""
     descriptor = os.open(path, os.O_RDONLY)

@@ -1,6 +1,8 @@
 """A folder of motion capture (.asf/.amc, .bvh) becomes annotations in the Human3.6M format."""
 
 import json
+import os
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -164,7 +166,7 @@ def find_recordings(folder: Path) -> tuple[list[Recording], ImportReport]:
     """
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder; --input takes a folder of .asf/.amc or .bvh files")
-    files = sorted((p for p in folder.rglob("*") if p.is_file()), key=lambda p: (p.name.lower(), str(p)))
+    files = sorted(_files_below(folder), key=lambda p: (p.name.lower(), str(p)))
     skeletons = [p for p in files if p.suffix.lower() == ".asf"]
     motions = [p for p in files if p.suffix.lower() in (".amc", ".bvh")]
     if not motions:
@@ -181,6 +183,18 @@ def find_recordings(folder: Path) -> tuple[list[Recording], ImportReport]:
                 continue
         recordings.append(Recording(path, asf, subject_name((asf or path).stem), action_idx))
     return recordings, report
+
+
+def _files_below(folder: Path) -> Iterator[Path]:
+    """All files, those in soft-linked folders too; a folder that is reached twice counts once."""
+    seen = set()
+    for root, folders, names in os.walk(folder, followlinks=True):
+        place = os.path.realpath(root)
+        if place in seen:
+            folders.clear()
+            continue
+        seen.add(place)
+        yield from (path for path in (Path(root) / name for name in names) if path.is_file())
 
 
 def subject_name(stem: str) -> str:
@@ -202,7 +216,10 @@ def number_subjects(names: set[str]) -> dict[str, int]:
 
 
 def choose_split(names: list[str], train: list[str] | None, test: list[str] | None) -> dict[str, list[str]]:
-    """{"train": names, "test": names}; a side that is not given gets the subjects that the other leaves."""
+    """{"train": names, "test": names}; a side that is not given gets the subjects that the other leaves.
+
+    That may be none for training, for recordings that are only to be tested on.
+    """
     chosen = {}
     for part, wanted in (("train", train), ("test", test)):
         if wanted is not None:
@@ -217,8 +234,8 @@ def choose_split(names: list[str], train: list[str] | None, test: list[str] | No
     for part, other in (("train", "test"), ("test", "train")):
         if part not in chosen:
             chosen[part] = [n for n in names if n not in chosen[other]]
-            if not chosen[part]:
-                raise UserError(f"no subject is left for {part}; choose fewer {other} subjects among {' '.join(names)}")
+            if part == "test" and not chosen[part]:
+                raise UserError(f"no subject is left to test on; choose fewer to train on among {' '.join(names)}")
     both = set(chosen["train"]) & set(chosen["test"])
     if both:
         raise UserError(f"subjects {' '.join(sorted(both))} are in both train and test")

@@ -335,6 +335,11 @@ def test_a_split_without_samples_is_told(folder, coarse):
         load(folder, coarse)
 
 
+def test_a_split_without_subjects_is_told(folder, coarse):
+    with pytest.raises(UserError, match=r"this split has no subjects; .* --train-subjects"):
+        load(folder, coarse, SplitRule((), 50))
+
+
 def test_a_missing_file_of_the_last_subject_is_told_before_any_is_read(folder, coarse, reads):
     (folder / "Human36M_subject11_joint_3d.json").unlink()
     with pytest.raises(UserError, match=r"Human36M_subject11_joint_3d\.json is missing"):

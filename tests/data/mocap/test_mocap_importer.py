@@ -135,6 +135,7 @@ def test_split_rules():
     assert choose_split(names, None, None) == {"train": names[:5], "test": ["dg"]}  # round(6 / 5) = 1
     assert choose_split(names, None, ["1", "bd"]) == {"train": ["03", "11", "bk", "dg"], "test": ["01", "bd"]}
     assert choose_split(names, ["01"], ["bd"]) == {"train": ["01"], "test": ["bd"]}
+    assert choose_split(names, None, names) == {"train": [], "test": names}  # only to test on
     assert choose_split(["01"], None, None) == {"train": ["01"], "test": ["01"]}
 
 
@@ -144,12 +145,27 @@ def test_split_rules():
         (None, ["04"], "test subjects 04: choose among 01 03"),
         ([], None, r"train subjects \(none\)"),
         (["01"], ["01"], "01 are in both"),
-        (["01", "03"], None, "no subject is left for test"),
+        (["01", "03"], None, "no subject is left to test on"),
     ],
 )
 def test_impossible_splits_are_refused(train, test, message):
     with pytest.raises(UserError, match=message):
         choose_split(["01", "03"], train, test)
+
+
+def test_soft_linked_folders_are_read_once_even_in_a_circle(tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    for name in ("01.asf", "01_01.amc"):
+        (tmp_path / "elsewhere" / name).touch()
+    folder = tmp_path / "in"
+    folder.mkdir()
+    (folder / "01").symlink_to(tmp_path / "elsewhere")
+    (folder / "again").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere" / "back").symlink_to(folder)
+    recordings, report = find_recordings(folder)
+    assert [r.path.name for r in recordings] == ["01_01.amc"]
+    assert recordings[0].asf == recordings[0].path.with_name("01.asf")
+    assert report.skipped == []
 
 
 def test_folders_without_motion_are_refused(tmp_path):
