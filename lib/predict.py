@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from data import build_hierarchy
+from lib.acceleration import evaluate_in_parts
 from lib.build import find_weights, load_network
 from lib.camera_fit import fit_root
 from lib.config import Config, DatasetConfig, TestConfig
@@ -31,9 +32,6 @@ from smplpytorch.smplpytorch.load_body import load_body
 
 PRETRAINED = Path(__file__).resolve().parent.parent / "experiment" / "HGN_mocap_pretrained"
 """The project's own weights."""
-
-BATCH_SIZE = 64
-"""Frames per call of the network: large enough for full speed, small enough for a CPU's caches."""
 
 DEFAULT_FPS = 25.0
 
@@ -110,17 +108,15 @@ class Lifter:
             for person, view, pose, *persons_meshes in parts
         ]
 
-    @torch.inference_mode()
     def _run(self, screen: np.ndarray) -> list[np.ndarray]:
         """screen (N, 17, 2) to [pose3d (N, 17, 3), a mesh (N, R, 3) per scale], float64 metres."""
         inputs = torch.as_tensor(screen, device=self.device)
-        outputs = [self.network(part) for part in inputs.split(BATCH_SIZE)]
-        columns = zip(*((o.pose3d, *o.meshes) for o in outputs), strict=True)
-        pose3d, *meshes = (torch.cat(column).double().cpu().numpy() for column in columns)
+        output = evaluate_in_parts(self.network, inputs)
+        pose3d, *meshes = (points.double().cpu().numpy() for points in (output.pose3d, *output.meshes))
         if self.average_flip:
             partner = HUMAN36M_17.flip_permutation
             mirrored = (inputs * inputs.new_tensor([-1.0, 1.0]))[:, partner]
-            again = torch.cat([self.network(part).pose3d for part in mirrored.split(BATCH_SIZE)]).double().cpu().numpy()
+            again = evaluate_in_parts(self.network, mirrored).pose3d.double().cpu().numpy()
             pose3d = (pose3d + again[:, partner] * [-1.0, 1.0, 1.0]) / 2
         return [pose3d, *meshes]
 

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from data.table import PoseTable
-from lib.acceleration import accelerate
+from lib.acceleration import accelerate, evaluate_in_parts
 from lib.augment import DetectionNoise
 from lib.batches import Augmentation, BatchSource
 from lib.benchmark.measure import interleaved, resident_bytes
@@ -22,6 +22,7 @@ from lib.engine import GRADIENT_NORM, Trainer, predict
 from lib.graph.scales import GraphScale
 from lib.joints import HUMAN36M_17
 from lib.losses import LossWeights, hgn_losses
+from lib.models.folded import FoldedHGN
 from lib.models.hgn import HGN, HGNOutput
 from lib.run_dir import RunDir
 
@@ -68,12 +69,12 @@ def training_step(model: nn.Module, table: PoseTable, device: torch.device, forw
 
 
 def evaluation(model: nn.Module, table: PoseTable, device: torch.device) -> Callable[[], HGNOutput]:
-    """One forward pass over the whole table as one batch."""
+    """Evaluation of the whole table: one forward pass, of a folded network as it is run when predicting."""
     inputs = torch.as_tensor(table.pose2d, device=device)
 
     @torch.inference_mode()
     def run():
-        return model.eval()(inputs)
+        return evaluate_in_parts(model, inputs) if isinstance(model, FoldedHGN) else model.eval()(inputs)
 
     return run
 
