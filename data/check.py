@@ -65,6 +65,8 @@ def _check_split(cfg: Config, name: str, split: str, body: BodyModel) -> Iterato
         yield Finding("wrong", f"{name} {split}: {error}")
         return
     rule = source.splits[split]
+    if not rule.subjects:
+        yield Finding("wrong", f"{name} {split}: has no subjects")
     for subject in rule.subjects:
         label = f"{name} {split} subject {subject}"
         missing = []

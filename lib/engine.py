@@ -245,7 +245,7 @@ class Trainer:
             what = f"epoch {self.epoch}, batch {step}: the loss is {loss}, its gradient's norm {norm} (samples {names}, ...)"
             if self.skipped > self.cfg.TRAIN.skip_nonfinite:
                 raise UserError(
-                    f"{what}; neither the weights nor a checkpoint were touched by it. Look at these samples, lower "
+                    f"{what}; neither the weights nor a checkpoint was touched by it. Look at these samples, lower "
                     "TRAIN.lr, or allow steps to be left out with TRAIN.skip_nonfinite"
                 )
             if self.group.is_main:
@@ -344,10 +344,14 @@ class Trainer:
         """Go on from what `state` returned; UserError when it belongs to another network or data."""
         checkpoint.load_state(self.model, content["model_state_dict"], path)
         try:
+            fused = self.optimizer.defaults.get("fused")
             self.optimizer.load_state_dict(content["optim_state_dict"])
+            for group in self.optimizer.param_groups if fused else ():
+                group["fused"] = fused  # which is how this process computes, not what the checkpoint's did
             self.epoch, self.step, self.log = content["epoch"], content["step"], list(content["log"])
             self.seconds, self.skipped = content["seconds"], content["skipped"]
             self.guard.count.fill_(self.skipped)
+            self.guard.allowed = max(self.guard.allowed, self.skipped)  # those are past
             samples, seed = list(content["samples"]), content["seed"]
             self.sums = {name: value.to(self.device) for name, value in content["loss_sums"].items()}
             torch.set_rng_state(content["random_state"])

@@ -2,9 +2,13 @@
 
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+ABANDONED_SECONDS = 600
+"""Age from which a temporary file belongs to nobody."""
 
 
 @contextmanager
@@ -30,10 +34,11 @@ def replacing(path: str | Path, previous: Path | None = None) -> Iterator[Path]:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Remove what processes that were killed inside `replacing` left in a folder; nobody may be writing there."""
+    """Remove what processes that were killed inside `replacing` left in a folder, once nobody can be writing it still."""
     for path in folder.glob(".*.tmp*"):
         with suppress(OSError):  # in the way of nothing
-            path.unlink()
+            if time.time() - path.stat().st_mtime > ABANDONED_SECONDS:
+                path.unlink()
 
 
 def _sync(path: Path) -> None:

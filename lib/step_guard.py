@@ -1,6 +1,5 @@
 """Optimiser steps that leave the weights alone when the loss or its gradient is not finite."""
 
-import math
 from typing import NamedTuple
 
 import torch
@@ -27,7 +26,7 @@ class StepGuard:
         self.statistics = [b for b in model.buffers() if b.is_floating_point()]
         self.before = torch.cat(self.statistics)
         self.count = torch.zeros((), dtype=torch.long, device=self.before.device)
-        self.taken: list[tuple[int, torch.Tensor]] = []
+        self.steps: list[tuple[int, torch.Tensor]] = []
 
     def begin(self) -> None:
         """To be called before the forward pass."""
@@ -45,15 +44,16 @@ class StepGuard:
         if getattr(self.optimizer, "_step_supports_amp_scaling", False):
             self.optimizer.found_inf = (~taken).float()
             self.optimizer.step()
+            del self.optimizer.found_inf
         elif taken:
             self.optimizer.step()
-        self.taken.append((number, torch.stack([loss, norm])))
+        self.steps.append((number, torch.stack([loss, norm, finite.to(loss.dtype)])))
         return taken
 
     def read(self) -> list[LeftOut]:
         """The steps since the last call that were not finite, in order; waits for the device."""
-        numbers = [number for number, _ in self.taken]
-        values = torch.stack([value for _, value in self.taken]).tolist() if self.taken else []
-        self.taken.clear()
-        steps = (LeftOut(number, *pair) for number, pair in zip(numbers, values, strict=True))
-        return [step for step in steps if not math.isfinite(step.loss + step.norm)]
+        values = torch.stack([values for _, values in self.steps]).tolist() if self.steps else []
+        numbers = [number for number, _ in self.steps]
+        self.steps.clear()
+        steps = zip(numbers, values, strict=True)
+        return [LeftOut(number, loss, norm) for number, (loss, norm, finite) in steps if not finite]

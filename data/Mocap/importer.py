@@ -88,7 +88,7 @@ class ImportReport:
             f"{self.files} files read, {len(self.skipped)} skipped; {frames} frames, {samples} samples from four cameras "
             f"({seen:.1%} of the frames lie inside the picture)",
             "samples per subject: " + ", ".join(f"{name} {n}" for name, n in self.samples.items()),
-            f"train: {' '.join(self.split['train'])}; test: {' '.join(self.split['test'])}",
+            f"train: {' '.join(self.split['train']) or '(none)'}; test: {' '.join(self.split['test'])}",
             f"mean distance between the limb joints of the body and of the motion capture: {distance:.0f} mm",
         ]
         if self.glitches:
@@ -132,7 +132,7 @@ def import_mocap(
     if not recordings:
         raise UserError(report.skipped[0])
     numbers = number_subjects({r.subject for r in recordings})
-    choose_split(list(numbers), train_subjects, test_subjects)  # a wrong name is told before the work
+    planned = choose_split(list(numbers), train_subjects, test_subjects)  # a wrong name is told before the work
     output = Path(output)
     # Without this file the data set counts as missing: an import that was cut short is not mistaken for a whole one.
     (output / "split.json").unlink(missing_ok=True)
@@ -150,6 +150,8 @@ def import_mocap(
     if not written:
         raise UserError(f"{input}: no file could be used; the first: {report.skipped[0]}")
     report.split = choose_split(written, train_subjects, test_subjects)
+    if planned["train"] and not report.split["train"]:
+        raise UserError(f"{input}: no file of the subjects to train on could be used; the first: {report.skipped[0]}")
     content = {
         part: {"subjects": [numbers[name] for name in names], "frame_stride": 1} for part, names in report.split.items()
     }
@@ -194,6 +196,7 @@ def _files_below(folder: Path) -> Iterator[Path]:
             folders.clear()
             continue
         seen.add(place)
+        folders.sort()  # which way a folder is reached first decides its files' names
         yield from (path for path in (Path(root) / name for name in names) if path.is_file())
 
 

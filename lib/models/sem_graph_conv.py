@@ -57,7 +57,8 @@ class SemGraphConv(nn.Module):
 def runs_sparse(x: torch.Tensor) -> bool:
     """Whether features are convolved by `SparseGraphConv`: on the CPU, unless something else rewrites the operations."""
     rewritten = torch.is_autocast_enabled("cpu") or torch.compiler.is_compiling()
-    return x.device.type == "cpu" and x.numel() > 0 and not rewritten
+    fits = x.device.type == "cpu" and x.dtype in (torch.float32, torch.float64) and x.numel() > 0
+    return fits and not rewritten
 
 
 class GraphConv(nn.Module):

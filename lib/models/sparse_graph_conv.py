@@ -16,18 +16,19 @@ from torch.autograd.function import once_differentiable
 class SparseRows:
     """Which of the rows [x W_0; x W_1] (2 N, ...) each node sums up, as bags of `F.embedding_bag`, and the transpose.
 
-    entries, signs (E,): the factor of a summand is signs * A.flatten()[entries]. columns (E,), starts (N,): summands of
-    all nodes one after the other, and where each node's begin. order, nodes (E,), column_starts (2 N,): the same summands
-    by column. isolated: nodes without neighbours, whose row of A is uniform; they sum up 1/N of themselves in both forms
-    (with the sign that takes it out again) and are to get the mean of x W_1 besides.
+    entries, signs (E,): the factor of a summand is signs * A.flatten()[entries]. columns, nodes (E,), starts (N,): rows and
+    nodes of all summands, node by node, and where each node's begin. order, column_nodes (E,), column_starts (2 N,): the
+    same summands row by row. isolated: nodes whose row of the graph is empty, so that their row of A is uniform; they add
+    1/N of their own x W_0, subtract 1/N of their own x W_1, and are to get the mean of all x W_1 besides.
     """
 
     entries: torch.Tensor
     signs: torch.Tensor
     columns: torch.Tensor
+    nodes: torch.Tensor
     starts: torch.Tensor
     order: torch.Tensor
-    nodes: torch.Tensor
+    column_nodes: torch.Tensor
     column_starts: torch.Tensor
     isolated: torch.Tensor
 
@@ -41,13 +42,12 @@ class SparseRows:
         own = np.diag(adjacency.diagonal() | ~adjacency.any(1))
         nodes, columns = np.concatenate([own, others], 1).nonzero()
         order = np.argsort(columns, kind="stable")
-        signs = np.where((columns == nodes + N), -1.0, 1.0)
+        signs = np.where(columns == nodes + N, np.float32(-1), np.float32(1))
         arrays = (
-            *(nodes * N + columns % N, signs.astype(np.float32), columns),
-            *(np.searchsorted(nodes, np.arange(N)), order, nodes[order]),
-            *(np.searchsorted(columns[order], np.arange(2 * N)), isolated),
+            *(nodes * N + columns % N, signs, columns, nodes, np.searchsorted(nodes, np.arange(N))),
+            *(order, nodes[order], np.searchsorted(columns[order], np.arange(2 * N)), isolated),
         )
-        return cls(*map(torch.from_numpy, arrays))
+        return cls(*(torch.from_numpy(np.ascontiguousarray(array)) for array in arrays))
 
     def factors(self, A: torch.Tensor) -> torch.Tensor:
         """The summands' factors (E,) from the neighbour weights A (N, N)."""
@@ -55,7 +55,10 @@ class SparseRows:
 
 
 class SparseGraphConv(torch.autograd.Function):
-    """x (N, B, in), the summands' factors (E,), weight (2, in, out), bias (out,), rows: to (N, B, out)."""
+    """x (N, B, in), the summands' factors (E,), weight (2, in, out), bias (out,), rows: to (N, B, out).
+
+    float32 or float64. It has a first derivative only, and none of torch.func's transforms.
+    """
 
     @staticmethod
     def forward(ctx, x, factors, weight, bias, rows: SparseRows):
@@ -65,35 +68,35 @@ class SparseGraphConv(torch.autograd.Function):
         for product, W in zip(products, weight, strict=True):
             torch.mm(x, W, out=product)
         products = products.view(2 * N, B * len(bias))
-        with torch.enable_grad():  # of the factors alone: PyTorch has their derivative
-            ctx.factors = factors.detach().requires_grad_(ctx.needs_input_grad[1])
-            ctx.sums = F.embedding_bag(rows.columns, products, rows.starts, mode="sum", per_sample_weights=ctx.factors)
-        y = ctx.sums.detach()
+        y = F.embedding_bag(rows.columns, products, rows.starts, mode="sum", per_sample_weights=factors)
         if len(rows.isolated):
             y[rows.isolated] += products[N:].mean(0)
-        y = y.view(N, B, len(bias)).add_(bias)
-        ctx.save_for_backward(x, weight)
+        ctx.save_for_backward(x, factors, weight, products)
         ctx.rows = rows
-        return y
+        return y.view(N, B, len(bias)).add_(bias)
 
     @staticmethod
     @once_differentiable
     def backward(ctx, dy):
-        x, weight = ctx.saved_tensors
+        x, factors, weight, products = ctx.saved_tensors
         rows = ctx.rows
         N, B, channels = dy.shape
         dy = dy.reshape(N, B * channels)
-        dfactors = None
-        if ctx.needs_input_grad[1]:
-            (dfactors,) = torch.autograd.grad(ctx.sums, ctx.factors, dy, retain_graph=True)
-        by_column = ctx.factors.detach()[rows.order]
-        dproducts = F.embedding_bag(rows.nodes, dy, rows.column_starts, mode="sum", per_sample_weights=by_column)
+        dx = dfactors = dweight = dbias = None
+        if ctx.needs_input_grad[1]:  # PyTorch's own derivative of embedding_bag; 0 stands for "sum"
+            dfactors = torch.ops.aten._embedding_bag_per_sample_weights_backward(
+                dy, products, rows.columns, rows.starts, rows.nodes, 0
+            )
+        by_column = factors[rows.order]
+        dproducts = F.embedding_bag(rows.column_nodes, dy, rows.column_starts, mode="sum", per_sample_weights=by_column)
         if len(rows.isolated):
             dproducts[N:] += dy[rows.isolated].sum(0) / N
         own, others = dproducts.view(2, N * B, channels)
-        dx = None
         if ctx.needs_input_grad[0]:
             dx = torch.mm(own, weight[0].T)
             dx = torch.addmm(dx, others, weight[1].T, out=dx).view(N, B, -1)
-        dweight = torch.stack([x.T @ own, x.T @ others])
-        return dx, dfactors, dweight, dy.view(N * B, channels).sum(0), None
+        if ctx.needs_input_grad[2]:
+            dweight = torch.stack([x.T @ own, x.T @ others])
+        if ctx.needs_input_grad[3]:
+            dbias = dy.view(N * B, channels).sum(0)
+        return dx, dfactors, dweight, dbias, None

@@ -52,6 +52,17 @@ def test_every_missing_file_is_named_not_only_the_first(cfg, tmp_path):
     assert "Human36M_subject9_joint_3d.json is missing" in wrong(cfg)
 
 
+def test_a_split_without_subjects_is_wrong_for_who_names_it(cfg, tmp_path, repository):
+    folder = tmp_path / "data" / "Mocap"
+    write_annotations(folder / "annotations", (9,))
+    split = {part: {"subjects": subjects, "frame_stride": 1} for part, subjects in (("train", []), ("test", [9]))}
+    (folder / "split.json").write_text(json.dumps(split))
+    overrides = {"DATASET.data_dir": str(tmp_path / "data"), "MODEL.smpl_dir": "built-in"}
+    assert (
+        wrong(load_config(repository / "asset/yaml/HGN_mocap_train.yml", overrides)) == "Mocap train: has no subjects"
+    )
+
+
 def test_a_damaged_file_is_named_and_the_other_subjects_are_still_checked(cfg, tmp_path):
     path = annotation(tmp_path, 6, "data")
     path.write_text(path.read_text()[:-100])

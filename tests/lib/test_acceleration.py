@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from lib.acceleration import PART, accelerate, evaluate_in_parts, matmul_precision
+from lib.acceleration import PART, accelerate, evaluate_in_parts, matmul_precision, to_device
 from lib.models.hgn import HGNOutput
 
 CPU = torch.device("cpu")
@@ -58,6 +58,23 @@ def test_the_precision_of_products_is_as_before_afterwards(precision, inside):
     with matmul_precision(precision):
         assert torch.get_float32_matmul_precision() == inside
     assert torch.get_float32_matmul_precision() == "highest"
+
+
+def test_a_copy_to_a_gpu_is_made_from_pinned_memory_and_not_waited_for():
+    class Values:
+        pinned = False
+
+        def pin_memory(self):
+            pinned = Values()
+            pinned.pinned = True
+            return pinned
+
+        def to(self, device, non_blocking=False):
+            return device, self.pinned, non_blocking
+
+    assert to_device(Values(), torch.device("cuda")) == (torch.device("cuda"), True, True)
+    values = torch.ones(2)
+    assert to_device(values, CPU) is values
 
 
 # --- evaluation in parts

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from data.table import PoseTable
 from lib import checkpoint
@@ -382,7 +383,7 @@ def test_a_checkpoint_that_no_training_run_wrote_cannot_go_on(saved, tmp_path, s
 
 
 class Strict(TorchDispatchMode):
-    """Lets no copy from the CPU through that the host would wait for."""
+    """Lets no copy from the CPU through that the host would wait for, nor any other meeting of two devices."""
 
     copies = 0
 
@@ -391,6 +392,9 @@ class Strict(TorchDispatchMode):
         if func is torch.ops.aten._to_copy.default and args[0].device != kwargs.get("device", args[0].device):
             assert kwargs.get("non_blocking"), "a copy that the host waits for"
             self.copies += 1
+        else:
+            tensors = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, torch.Tensor)]
+            assert len({tensor.device.type for tensor in tensors}) <= 1, f"{func} on two devices"
         return func(*args, **kwargs)
 
 
@@ -407,7 +411,6 @@ class KernelOnly(torch.optim.SGD):
 def test_the_host_waits_for_nothing_in_a_step(monkeypatch, tmp_path, small_scales, loss_weights):
     """On torch's meta device no tensor has values: whoever asks for one, as in `if loss > 0`, fails."""
     monkeypatch.setattr("lib.engine._optimizer", lambda train, model: KernelOnly(model.parameters()))
-    monkeypatch.setattr(torch.Tensor, "new_tensor", None, raising=False)  # a copy that dispatch does not see
     meta, cfg = torch.device("meta"), config(tmp_path)
     scales = [small_scales[0], *(replace(s, faces=np.array([[0, 1, 2], [2, 3, 4]])) for s in small_scales[1:])]
     noise = DetectionNoise((0.0, 1.0, 0.0, 1.0, 0.0), (2.0,), (0.1,), (384, 288))
@@ -417,6 +420,9 @@ def test_the_host_waits_for_nothing_in_a_step(monkeypatch, tmp_path, small_scale
     run = create_run_dir(cfg)
     trainer = Trainer(cfg, model, scales, FIVE_JOINTS, loss_weights, batches, {}, run, meta, 0)
     order = batches.order(0)
+    monkeypatch.setattr(torch.Tensor, "new_tensor", None, raising=False)  # copies that dispatch does not see
+    tensor = torch.tensor
+    monkeypatch.setattr(torch, "tensor", lambda *values, dtype=None: tensor(*values, dtype=dtype))
     with Strict() as strict:
         losses = trainer._train_step(order)
     assert strict.copies >= 10  # the random numbers of augmentation
@@ -429,9 +435,9 @@ def test_the_host_waits_for_nothing_in_a_step(monkeypatch, tmp_path, small_scale
 # --- losses that are not finite
 
 
-def poisoned() -> PoseTable:
+def poisoned(row: int = 11) -> PoseTable:
     pose3d = TRAIN_TABLE.pose3d.copy()
-    pose3d[11, 3] = np.nan
+    pose3d[row, 3] = np.nan
     return replace(TRAIN_TABLE, pose3d=pose3d)
 
 
@@ -469,6 +475,7 @@ def test_as_many_steps_as_allowed_are_left_out_and_told(tmp_path, small_scales, 
     trainer = make_trainer(config(tmp_path, skip_nonfinite=2), small_scales, train=poisoned())
     trainer.train()
     assert trainer.skipped == 2
+    assert all(np.isfinite(entry["loss"]) for entry in trainer.log)
     assert all(torch.isfinite(p).all() for p in trainer.model.parameters())
     out = capfd.readouterr()
     assert "left out, 1 of 2" in out.out + out.err
@@ -476,6 +483,46 @@ def test_as_many_steps_as_allowed_are_left_out_and_told(tmp_path, small_scales, 
     third = make_trainer(config(tmp_path, skip_nonfinite=2, end_epoch=3), small_scales, train=poisoned())
     with pytest.raises(UserError, match="epoch 2"):
         third.train()
+
+
+@pytest.mark.parametrize("print_freq", [1, 3, 100])
+def test_training_stops_at_the_next_update_of_the_progress_bar(tmp_path, small_scales, print_freq):
+    cfg = config(tmp_path, batch_size=3, print_freq=print_freq)
+    second_batch = make_trainer(cfg, small_scales).batches.order(0)[3:6]
+    trainer = make_trainer(cfg, small_scales, train=poisoned(int(second_batch[0])))
+    with pytest.raises(UserError, match="batch 1: the loss is nan"):
+        trainer.train()
+    assert trainer.step == {1: 2, 3: 3, 100: 8}[print_freq]
+
+
+@pytest.mark.parametrize("allowed", [0, 1, 2])
+def test_a_resumed_run_trains_on_whatever_number_of_left_out_steps_is_allowed_now(tmp_path, small_scales, allowed):
+    trainer = make_trainer(config(tmp_path, skip_nonfinite=2, end_epoch=1), small_scales, train=poisoned())
+    trainer.train()
+    path = trainer.run.checkpoint / "last.pth.tar"
+    content = checkpoint.read(path)
+    resumed = make_trainer(config(tmp_path, skip_nonfinite=allowed), small_scales, run=trainer.run)
+    resumed.restore(path, content)
+    before = weights_of(resumed)
+    resumed.train()
+    assert not equal(weights_of(resumed), before)
+    assert resumed.log[1]["loss"] > 0
+    spoilt = make_trainer(config(tmp_path, skip_nonfinite=allowed, end_epoch=3), small_scales, train=poisoned())
+    spoilt.restore(path, content)
+    with pytest.raises(UserError, match=f"epoch {max(allowed, 1)}, "):
+        spoilt.train()
+
+
+def test_a_checkpoint_of_an_optimizer_that_was_not_fused_goes_on_fused(tmp_path, small_scales):
+    cfg = config(tmp_path, optimizer="sgd", end_epoch=1)
+    trainer = make_trainer(cfg, small_scales)
+    content = trainer.state()
+    for group in content["optim_state_dict"]["param_groups"]:
+        group["fused"] = None
+    trainer.restore("old", content)
+    before = weights_of(trainer)
+    trainer.train()
+    assert not equal(weights_of(trainer), before)
 
 
 def test_a_rate_that_explodes_is_told_and_spoils_no_checkpoint(tmp_path, small_scales):

@@ -1,8 +1,9 @@
 import os
+import time
 
 import pytest
 
-from lib.files import remove_leftovers, replacing
+from lib.files import ABANDONED_SECONDS, remove_leftovers, replacing
 
 
 def test_block_that_succeeds_replaces_the_file_and_makes_folders(tmp_path):
@@ -25,16 +26,18 @@ def test_block_that_fails_leaves_the_old_file_and_nothing_else(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
 
 
-def test_leftovers_of_a_killed_process_are_removed_and_nothing_else(tmp_path):
+def test_leftovers_of_a_killed_process_are_removed_when_they_are_old_and_nothing_else(tmp_path):
     path, previous = tmp_path / "last.pth.tar", tmp_path / "previous.pth.tar"
-    for text in ("one", "two"):
+    for text in ("one", "two", "three"):
         with replacing(path, previous) as temporary:
             temporary.write_text(text)
-    with replacing(path, previous) as temporary:
-        temporary.write_text("three")
-        killed = temporary.rename(temporary.with_name(temporary.name.replace(str(os.getpid()), "999999999")))
-        temporary.write_text("three")
-    assert killed.exists()
-    (tmp_path / f".{previous.name}.999999999.tmp").touch()  # a link made for `previous`
+    young = tmp_path / temporary.name
+    left = [tmp_path / f".last.pth.{os.getpid()}0.tmp.tar", tmp_path / f".{previous.name}.{os.getpid()}0.tmp"]
+    for file in (young, *left):
+        file.touch()
+    for file in (*left, path, previous):
+        os.utime(file, (1, time.time() - 2 * ABANDONED_SECONDS))
+    (tmp_path / ".folder.tmp").mkdir()  # cannot be unlinked
+    os.utime(tmp_path / ".folder.tmp", (1, 1))
     remove_leftovers(tmp_path)
-    assert {p.name: p.read_text() for p in tmp_path.iterdir()} == {path.name: "three", previous.name: "two"}
+    assert {p.name for p in tmp_path.iterdir()} == {path.name, previous.name, young.name, ".folder.tmp"}

@@ -1,6 +1,7 @@
 """From a folder of files to annotations that the one reader of the project reads."""
 
 import json
+import os
 
 import numpy as np
 import pytest
@@ -153,6 +154,26 @@ def test_impossible_splits_are_refused(train, test, message):
         choose_split(["01", "03"], train, test)
 
 
+def test_which_name_of_a_folder_counts_does_not_depend_on_the_file_system(tmp_path, monkeypatch):
+    for name in ("m", "z"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "01_01.bvh").touch()
+    (tmp_path / "a").symlink_to(tmp_path / "z")
+    found = {}
+    for reverse in (False, True):
+        walk = os.walk
+
+        def in_order(*args, walk=walk, reverse=reverse, **kwargs):
+            for root, folders, names in walk(*args, **kwargs):
+                folders.sort(reverse=reverse)
+                yield root, folders, names
+
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "walk", in_order)
+            found[reverse] = [r.path.parent.name for r in find_recordings(tmp_path)[0]]
+    assert found == {False: ["a", "m"], True: ["a", "m"]}
+
+
 def test_soft_linked_folders_are_read_once_even_in_a_circle(tmp_path):
     (tmp_path / "elsewhere").mkdir()
     for name in ("01.asf", "01_01.amc"):
@@ -166,6 +187,19 @@ def test_soft_linked_folders_are_read_once_even_in_a_circle(tmp_path):
     assert [r.path.name for r in recordings] == ["01_01.amc"]
     assert recordings[0].asf == recordings[0].path.with_name("01.asf")
     assert report.skipped == []
+
+
+def test_subjects_to_train_on_that_cannot_be_read_are_told_but_none_may_be_wanted(tmp_path):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    (folder / "01_01.bvh").write_text(person_bvh()[:-40])
+    (folder / "02_01.bvh").write_text(person_bvh(frames=4, fps=10))
+    with pytest.raises(UserError, match=r"no file of the subjects to train on could be used; the first: .*01_01\.bvh"):
+        import_mocap(folder, tmp_path / "out", tiny_body(), test_subjects=["02"], progress=False)
+    assert not (tmp_path / "out" / "split.json").exists()
+    (folder / "01_01.bvh").unlink()
+    report = import_mocap(folder, tmp_path / "out", tiny_body(), test_subjects=["02"], progress=False)
+    assert report.split == {"train": [], "test": ["02"]}
 
 
 def test_folders_without_motion_are_refused(tmp_path):

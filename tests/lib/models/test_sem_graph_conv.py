@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from lib.models.sem_graph_conv import GraphConv, ResGraphConv, SemGraphConv, runs_sparse
 from tests.plain.hgn import PlainGraphConv, PlainResGraphConv, PlainSemGraphConv
@@ -148,15 +149,26 @@ def test_only_what_nothing_else_rewrites_runs_sparse(mixed_graph):
 
 
 def test_gradients_that_nobody_asked_for_are_not_computed(mixed_graph):
-    layer, x = SemGraphConv(mixed_graph, 3, 2), torch.randn(7, 2, 3, requires_grad=True)
-    for parameter in layer.parameters():
-        parameter.requires_grad_(False)
-    layer(x).sum().backward()
-    expected, x.grad = x.grad, None
-    layer.requires_grad_(True)
-    layer(x).sum().backward()
-    assert torch.equal(x.grad, expected)
+    layer, x = SemGraphConv(mixed_graph, 3, 5), torch.randn(7, 2, 3, requires_grad=True)
+    product = 2 * (7 * 2) * 3 * 5  # operations of one product with W_0 or W_1
+
+    def backward(features):
+        x.grad = None
+        y = layer(features)
+        with FlopCounterMode(display=False) as counter:
+            y.sum().backward()
+        return counter.get_total_flops() // product, x.grad
+
+    everything, expected = backward(x)
+    of_weights, _ = backward(x.detach())  # as for the network's input
+    layer.requires_grad_(False)
+    of_features, grad = backward(x)
+    assert (everything, of_weights, of_features) == (4, 2, 2)
+    assert torch.equal(grad, expected)
     with torch.no_grad():
-        assert not layer(x).requires_grad
-    layer(x.detach()).sum().backward()  # as for the network's input
-    assert layer.logits.grad is not None
+        assert not layer.requires_grad_(True)(x).requires_grad
+
+
+def test_a_layer_in_half_precision_runs_dense(mixed_graph):
+    layer = SemGraphConv(mixed_graph, 3, 2).bfloat16()
+    assert layer(torch.ones(7, 2, 3, dtype=torch.bfloat16)).dtype == torch.bfloat16

@@ -39,7 +39,8 @@ def test_by_column_the_same_summands_stand_in_order_of_what_they_add():
     for column, (start, end) in enumerate(zip(rows.column_starts, ends, strict=True)):
         assert (columns[start:end] == column).all()
     node_of = torch.searchsorted(rows.starts, torch.arange(len(columns)), right=True) - 1  # no node is without summands
-    assert torch.equal(rows.nodes, node_of[rows.order])
+    assert torch.equal(rows.nodes, node_of)
+    assert torch.equal(rows.column_nodes, node_of[rows.order])
 
 
 def test_a_body_graph_has_few_summands_per_node_however_many_padding_nodes(icosphere):
