@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 import tempfile
-import time
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, fields
 from hashlib import sha256
@@ -16,11 +15,11 @@ from tqdm import tqdm
 from data.Human36M.annotations import FILE_PARTS, SubjectSamples, find_file, read_subject
 from lib.camera import camera_to_pixel, pixel_to_screen, world_to_camera
 from lib.errors import UserError
+from lib.files import remove_leftovers
 from lib.joints import SMPL_24
 from smplpytorch.smplpytorch.coarse_body import CoarseBody
 
 CACHE_VERSION = 1
-ABANDONED_SECONDS = 86400
 
 MAX_BETA = 3.0
 """Shapes with any larger |beta| are failed fits; the mean shape replaces them, as in the release."""
@@ -238,9 +237,7 @@ def _write_cache(folder: Path, key: str, table: PoseTable) -> bool:
     """Write the arrays beside their final place and rename; False (and one line) where that cannot be done."""
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        for left in folder.parent.glob(".*.tmp"):  # of runs killed while writing
-            if time.time() - left.stat().st_mtime > ABANDONED_SECONDS:
-                shutil.rmtree(left, ignore_errors=True)
+        remove_leftovers(folder.parent)
         temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", suffix=".tmp", dir=folder.parent))
     except OSError as error:
         tqdm.write(

@@ -82,7 +82,8 @@ def evaluate_in_parts(network: nn.Module, pose2d: torch.Tensor) -> HGNOutput:
     """Outputs of a network in evaluation mode for any number of samples, pose2d (B, J, 2).
 
     Where a CPU's threads can each have a part of the batch they compute those side by side, one thread a part: threads
-    that share every single operation wait for each other after each. Until then torch.get_num_threads() is 1.
+    that share every single operation wait for each other after each. Meanwhile torch.get_num_threads() is 1, everywhere in
+    the process.
     """
     threads = torch.get_num_threads()
     if pose2d.device.type == "cpu" and 1 < threads <= len(pose2d) // PART:
@@ -98,9 +99,9 @@ def _side_by_side(network: nn.Module, parts: tuple[torch.Tensor, ...], threads: 
         with torch.inference_mode():  # holds for one thread only
             return network(part)
 
-    torch.set_num_threads(1)  # for the libraries of the products; for OpenMP every thread sets it too
+    torch.set_num_threads(1)  # which threads that start later take over
     try:
-        with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        with ThreadPoolExecutor(threads) as pool:
             return list(pool.map(run, parts))
     finally:
         torch.set_num_threads(threads)

@@ -189,10 +189,10 @@ def onnx_model(network: FoldedHGN):
     groups = op("Split", numbers, torch.full((len(network.outputs),), width), outputs=len(network.outputs), axis=2)
     shapes = {}
     for name, layer, group in zip(OUTPUT_NAMES, network.outputs, groups, strict=True):
-        values = op("Reshape", group, torch.tensor([-1, layer.mixing.shape[2], 3]))
-        op("Add", op("MatMul", layer.mixing[0], values), layer.shift[0])
+        values = op("Reshape", group, torch.tensor([-1, layer.mixing.shape[1], 3]))
+        op("Add", op("MatMul", layer.mixing, values), layer.shift[:, 0])
         nodes[-1].output[0] = name
-        shapes[name] = [layer.mixing.shape[1], 3]
+        shapes[name] = [layer.mixing.shape[0], 3]
 
     def declared(name: str, shape: list[int]):
         return onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["batch", *shape])

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-ABANDONED_SECONDS = 600
-"""Age from which a temporary file belongs to nobody."""
+ABANDONED_SECONDS = 86400
+"""Age from which a temporary file or folder belongs to nobody."""
 
 
 @contextmanager
@@ -34,10 +34,14 @@ def replacing(path: str | Path, previous: Path | None = None) -> Iterator[Path]:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Remove what processes that were killed inside `replacing` left in a folder, once nobody can be writing it still."""
+    """Remove the temporary files and folders (.*.tmp*) that killed processes left in a folder long ago."""
     for path in folder.glob(".*.tmp*"):
         with suppress(OSError):  # in the way of nothing
-            if time.time() - path.stat().st_mtime > ABANDONED_SECONDS:
+            if time.time() - path.stat().st_mtime <= ABANDONED_SECONDS:
+                continue
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
                 path.unlink()
 
 

@@ -178,16 +178,16 @@ class FoldedOutput(nn.Module):
         own = torch.zeros_like(A)
         own[torch.arange(len(A)), real_nodes] = A[torch.arange(len(A)), real_nodes]
         mixing = torch.stack([own, A - own]) @ fusion_matrix(fusion)[t]  # (2, R, N)
-        self.register_buffer("mixing", mixing.permute(1, 2, 0).flatten(1)[None])  # columns: node, then weight
+        self.register_buffer("mixing", mixing.permute(1, 2, 0).flatten(1))  # columns: node, then weight
         constant = fuse_constants(fusion, shifts)[t]
         shift = own @ constant @ layer.weight[0] + (A - own) @ constant @ layer.weight[1] + layer.bias
-        self.register_buffer("shift", shift[None])
+        self.register_buffer("shift", shift[:, None])
         self.columns = slice(6 * t, 6 * t + 6)
 
     def forward(self, numbers: torch.Tensor) -> torch.Tensor:
         B, N, _ = numbers.shape
         values = numbers[..., self.columns].unflatten(-1, (2, 3)).permute(1, 2, 0, 3).reshape(2 * N, 3 * B)
-        return (self.mixing[0] @ values).unflatten(1, (B, 3)).transpose(0, 1) + self.shift
+        return ((self.mixing @ values).unflatten(1, (B, 3)) + self.shift).transpose(0, 1)
 
 
 def batch_norm_map(bn: nn.BatchNorm1d) -> tuple[torch.Tensor, torch.Tensor]:

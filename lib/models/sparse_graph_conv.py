@@ -1,6 +1,6 @@
 """The CPU's form of a semantic graph convolution: sums over a node's few neighbours instead of products of (N, N).
 
-A body graph of 96 nodes has 5 neighbours per node. `F.embedding_bag` adds weighted rows, here a node's features of the
+A node of a body graph has about five neighbours. `F.embedding_bag` adds weighted rows, here a node's features of the
 whole batch, which is what such a sum is. The backward pass is written out because its sums are of the same kind.
 """
 
@@ -36,16 +36,15 @@ class SparseRows:
     def of(cls, adjacency: np.ndarray) -> "SparseRows":
         """For a graph (N, N) bool."""
         N = len(adjacency)
-        isolated = np.flatnonzero(~adjacency.any(1))
-        others = adjacency & ~np.eye(N, dtype=bool)
-        others[isolated, isolated] = True
-        own = np.diag(adjacency.diagonal() | ~adjacency.any(1))
+        isolated = ~adjacency.any(1)
+        loops = np.eye(N, dtype=bool)
+        own, others = loops & (adjacency | isolated), adjacency & ~loops | loops & isolated
         nodes, columns = np.concatenate([own, others], 1).nonzero()
         order = np.argsort(columns, kind="stable")
         signs = np.where(columns == nodes + N, np.float32(-1), np.float32(1))
         arrays = (
             *(nodes * N + columns % N, signs, columns, nodes, np.searchsorted(nodes, np.arange(N))),
-            *(order, nodes[order], np.searchsorted(columns[order], np.arange(2 * N)), isolated),
+            *(order, nodes[order], np.searchsorted(columns[order], np.arange(2 * N)), np.flatnonzero(isolated)),
         )
         return cls(*(torch.from_numpy(np.ascontiguousarray(array)) for array in arrays))
 

@@ -37,7 +37,9 @@ def test_leftovers_of_a_killed_process_are_removed_when_they_are_old_and_nothing
         file.touch()
     for file in (*left, path, previous):
         os.utime(file, (1, time.time() - 2 * ABANDONED_SECONDS))
-    (tmp_path / ".folder.tmp").mkdir()  # cannot be unlinked
+    (tmp_path / ".folder.tmp").mkdir()
+    (tmp_path / ".folder.tmp" / "names.npy").touch()
     os.utime(tmp_path / ".folder.tmp", (1, 1))
+    (tmp_path / ".gone.tmp").symlink_to("nowhere")  # something that cannot be looked at stops nobody
     remove_leftovers(tmp_path)
-    assert {p.name for p in tmp_path.iterdir()} == {path.name, previous.name, young.name, ".folder.tmp"}
+    assert {p.name for p in tmp_path.iterdir()} == {path.name, previous.name, young.name, ".gone.tmp"}

@@ -138,7 +138,7 @@ def test_the_graph_given_may_change_afterwards(mixed_graph):
     assert torch.equal(layer.neighbour_weights(), before)
 
 
-def test_only_what_nothing_else_rewrites_runs_sparse(mixed_graph):
+def test_only_what_nothing_else_rewrites_runs_sparse(mixed_graph, monkeypatch):
     layer, x = SemGraphConv(mixed_graph, 3, 2), torch.ones(7, 2, 3)
     assert runs_sparse(x)
     assert not runs_sparse(x.to("meta"))
@@ -146,6 +146,8 @@ def test_only_what_nothing_else_rewrites_runs_sparse(mixed_graph):
     with torch.autocast("cpu", torch.bfloat16):
         assert not runs_sparse(x)
         assert layer(x).dtype == torch.bfloat16
+    monkeypatch.setattr(torch.compiler, "is_compiling", lambda: True)
+    assert not runs_sparse(x)
 
 
 def test_gradients_that_nobody_asked_for_are_not_computed(mixed_graph):
