@@ -7,12 +7,11 @@ from data.detections import with_detections
 from data.Human36M.dataset import human36m
 from data.Mocap.dataset import mocap
 from data.Synthetic.dataset import synthetic
-from data.table import PoseTable, Source, load_table
+from data.table import Source, load_table
 from lib.config import Config
 from lib.errors import UserError
-from lib.graph.cache import cached_scales
-from lib.graph.scales import GraphScale
-from lib.joints import JOINT_SETS
+from lib.graph.hierarchy import build_hierarchy
+from lib.pose_table import PoseTable
 from smplpytorch.smplpytorch.body_model import BodyModel
 from smplpytorch.smplpytorch.coarse_body import CoarseBody
 from smplpytorch.smplpytorch.load_body import load_body
@@ -25,12 +24,6 @@ DATASETS: dict[str, Callable[[Path, BodyModel], Source]] = {
 """Name in DATASET.train_list / test_list -> where its annotations lie. Synthetic writes them at its first use."""
 
 
-def build_hierarchy(cfg: Config, body: BodyModel) -> list[GraphScale]:
-    """[skeleton, coarse mesh, fine mesh] of the configured joint set and levels; cached beside the data."""
-    joints = JOINT_SETS[cfg.DATASET.target_joint_set]
-    return cached_scales(joints, body.faces, cfg.MODEL.coarsen_levels, Path(cfg.DATASET.data_dir) / "cache")
-
-
 def build_table(cfg: Config, name: str, split: str, body: BodyModel | None = None, notice=print) -> PoseTable:
     """All samples of data set `name` (a key of DATASETS), split "train" or "test"; body: when loaded already."""
     if name not in DATASETS:
@@ -38,7 +31,7 @@ def build_table(cfg: Config, name: str, split: str, body: BodyModel | None = Non
     body = body or load_body(cfg.MODEL.smpl_dir, notice)
     data_dir = Path(cfg.DATASET.data_dir)
     source = DATASETS[name](data_dir, body)
-    poolings = [scale.pooling for scale in build_hierarchy(cfg, body) if scale.pooling is not None]
+    poolings = [scale.pooling for scale in build_hierarchy(cfg, body.faces) if scale.pooling is not None]
     key = f"{body.digest()}-{cfg.MODEL.coarsen_levels}"
     table = load_table(source, split, CoarseBody(body, poolings), key, data_dir / name / "cache", cfg.DATASET.workers)
     if not cfg.DATASET.use_gt_input and cfg.DATASET.detection_file:

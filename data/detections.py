@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from data.table import PoseTable
-from lib.camera import pixel_to_screen
+from lib.camera import pixel_to_normalized
 from lib.errors import UserError
 from lib.joints import JOINT_SETS
-from lib.keypoints.convert import convert_joints
+from lib.joints.conversion import convert_joints
+from lib.pose_table import PoseTable
 
 MAX_BYTES = 4 << 30
 NAMED_MISSING = 5
@@ -47,7 +47,7 @@ def with_detections(table: PoseTable, path: str | Path, joint_set: str) -> PoseT
         raise UserError(f"{path}: NaN or infinite coordinates, first in {bad}")
     pixels, _ = convert_joints(pixels, joint_set)
     width, height = np.asarray(table.image_size, np.float64).T
-    return replace(table, pose2d=pixel_to_screen(pixels, width, height).astype(np.float32))
+    return replace(table, pose2d=pixel_to_normalized(pixels, width, height).astype(np.float32))
 
 
 def _read(path: Path) -> dict:

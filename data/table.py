@@ -13,10 +13,11 @@ import numpy as np
 from tqdm import tqdm
 
 from data.Human36M.annotations import FILE_PARTS, SubjectSamples, find_file, read_subject
-from lib.camera import camera_to_pixel, pixel_to_screen, world_to_camera
+from lib.camera import camera_to_pixel, pixel_to_normalized, world_to_camera
 from lib.errors import UserError
 from lib.files import remove_leftovers
 from lib.joints import SMPL_24
+from lib.pose_table import PoseTable
 from smplpytorch.smplpytorch.coarse_body import CoarseBody
 
 CACHE_VERSION = 1
@@ -41,43 +42,6 @@ class Source:
     folder: Path
     splits: dict[str, SplitRule]
     action_names: tuple[str, ...] | None = None
-
-
-@dataclass(frozen=True)
-class PoseTable:
-    """N samples, sorted by picture name (equal names keep their order).
-
-    names (N,) str base file names; actions (N,) int index into action_names; pose2d (N, 17, 2) float32 screen space;
-    pose3d (N, 17, 3) float32 metres, camera axes, root-relative; root (N, 3) float32 metres, camera space;
-    meshes: coarse and fine, (N, R, 3) float32 metres, camera axes, relative to the pose's root; flipped_meshes: the
-    same of the mirrored person; camera (N, 4) float32 f_x, f_y, c_x, c_y px; image_size (N, 2) float32 w, h px.
-    """
-
-    names: np.ndarray
-    actions: np.ndarray
-    action_names: tuple[str, ...]
-    pose2d: np.ndarray
-    pose3d: np.ndarray
-    root: np.ndarray
-    meshes: tuple[np.ndarray, ...]
-    flipped_meshes: tuple[np.ndarray, ...]
-    camera: np.ndarray
-    image_size: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.names)
-
-    def take(self, rows: np.ndarray | slice) -> "PoseTable":
-        """The table of these rows only."""
-        values = {}
-        for f in fields(self):
-            value = getattr(self, f.name)
-            if isinstance(value, np.ndarray):
-                value = value[rows]
-            elif f.name in ("meshes", "flipped_meshes"):
-                value = tuple(v[rows] for v in value)
-            values[f.name] = value
-        return PoseTable(**values)
 
 
 def load_table(
@@ -196,7 +160,7 @@ def _subject_arrays(s: SubjectSamples, body: CoarseBody) -> dict:
     return {
         "names": s.names,
         "actions": s.actions,
-        "pose2d": pixel_to_screen(camera_to_pixel(camera_joints, f, c), width, height).astype(np.float32),
+        "pose2d": pixel_to_normalized(camera_to_pixel(camera_joints, f, c), width, height).astype(np.float32),
         "pose3d": ((camera_joints - camera_joints[:, :1]) / 1000).astype(np.float32),
         "root": (camera_joints[:, 0] / 1000).astype(np.float32),
         "meshes": tuple(_turn(m, s.frame, R) for m in meshes),

@@ -33,15 +33,15 @@ def camera_to_pixel(points: np.ndarray, f: np.ndarray, c: np.ndarray) -> np.ndar
     return points[..., :2] / points[..., 2:] * np.asarray(f)[..., None, :] + np.asarray(c)[..., None, :]
 
 
-def pixel_to_screen(pixels: np.ndarray, width: np.ndarray, height: np.ndarray) -> np.ndarray:
-    """Pixels (..., J, 2) to screen space: pixel / w * 2 - (1, h/w), with w, h scalars or (...)."""
+def pixel_to_normalized(pixels: np.ndarray, width: np.ndarray, height: np.ndarray) -> np.ndarray:
+    """Pixels (..., J, 2) to normalized image coordinates: pixel / w * 2 - (1, h/w), with w, h scalars or (...)."""
     width, height = np.asarray(width, np.float64), np.asarray(height, np.float64)
     offset = np.stack([np.ones_like(width), height / width], axis=-1)
     return pixels / width[..., None, None] * 2 - offset[..., None, :]
 
 
-def screen_to_pixel(screen: np.ndarray, width: np.ndarray, height: np.ndarray) -> np.ndarray:
-    """Inverse of `pixel_to_screen`."""
+def normalized_to_pixel(screen: np.ndarray, width: np.ndarray, height: np.ndarray) -> np.ndarray:
+    """Inverse of `pixel_to_normalized`."""
     width, height = np.asarray(width, np.float64), np.asarray(height, np.float64)
     offset = np.stack([np.ones_like(width), height / width], axis=-1)
     return (screen + offset[..., None, :]) * width[..., None, None] / 2
@@ -65,3 +65,12 @@ def look_at(
     cos, sin = np.cos(roll), np.sin(roll)
     R = np.array([[cos, -sin, 0], [sin, cos, 0], [0, 0, 1]]) @ np.stack([right, down, forward])
     return Camera(R, -R @ position, np.asarray(f, np.float64), np.asarray(c, np.float64), int(width), int(height))
+
+
+def y_up(points: np.ndarray) -> np.ndarray:
+    """Camera axes (..., 3), x right, y down, z forward, to x right, y up, z towards the viewer: (x, -y, -z).
+
+    Half a turn about x, so nothing is mirrored and the order of face corners keeps its meaning. It is what glTF, BVH
+    and OBJ expect; Blender and MeshLab then show the person upright, facing the viewer as in the picture.
+    """
+    return points * np.array([1.0, -1.0, -1.0])

@@ -20,7 +20,6 @@ from torch import nn
 
 from lib.errors import UserError
 from lib.files import replacing
-from lib.graph.scales import GraphScale
 
 FORMAT = "hgn-checkpoint-1"
 MAX_BYTES = 4 << 30
@@ -97,32 +96,6 @@ def load_state(model: nn.Module, state: dict[str, torch.Tensor], source: str | P
             raise UserError(f"{source}: the weights do not fit: {_size_conflict(state, expected, name)}")
         state[name] = value.reshape(expected[name].shape)
     model.load_state_dict(state)
-
-
-def scales_to_state(scales: list[GraphScale]) -> list[dict[str, torch.Tensor]]:
-    """The hierarchy as tensors, for a checkpoint; pooling stays out, it needs the body model anyway."""
-    return [
-        {"adjacency": torch.as_tensor(s.adjacency), "real_nodes": torch.as_tensor(s.real_nodes)}
-        | ({"faces": torch.as_tensor(s.faces)} if s.faces is not None else {})
-        for s in scales
-    ]
-
-
-def scales_from_state(state: list[dict[str, torch.Tensor]]) -> list[GraphScale]:
-    """The inverse of `scales_to_state`; poolings are None. ValueError when it is no hierarchy of three graphs."""
-    scales = [
-        GraphScale(s["adjacency"].numpy(), s["real_nodes"].numpy(), None, s["faces"].numpy() if "faces" in s else None)
-        for s in state
-    ]
-    for s in scales:
-        if s.adjacency.dtype != bool or s.adjacency.shape != (len(s), len(s)):
-            raise ValueError("a graph is not a square matrix")
-        for index, count in ((s.real_nodes, len(s)), (s.faces, len(s.real_nodes))):
-            if index is not None and (index.dtype != np.int64 or not ((index >= 0) & (index < count)).all()):
-                raise ValueError("a graph names nodes that it does not have")
-    if len(scales) != 3:
-        raise ValueError(f"{len(scales)} graphs")
-    return scales
 
 
 _RELEASED_NAMES = [

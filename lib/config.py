@@ -64,7 +64,7 @@ class ModelConfig:
 @dataclass(frozen=True)
 class TrainConfig:
     """The schedule. batch_size: samples of a step over all devices and ranks; sync_bn: under torchrun, batch
-    normalisation over the batch of all ranks, not over each rank's share; compile, precision: see lib.acceleration;
+    normalisation over the batch of all ranks, not over each rank's share; compile, precision: see lib.training.precision;
     keep: how many epochs' checkpoints stay beside last and best; checkpoint_minutes: time between two saves inside an
     epoch; skip_nonfinite: how many steps with a loss that is not finite may be left out."""
 
@@ -89,7 +89,7 @@ class TrainConfig:
 @dataclass(frozen=True)
 class AugConfig:
     """Augmentation of training samples. flip: mirror half of them; rotate_factor: largest rotation about the optical
-    axis, in degrees; view_probability: share shown through another camera (lib.augment.ViewRange)."""
+    axis, in degrees; view_probability: share shown through another camera (lib.training.augment.ViewRange)."""
 
     flip: bool = False
     rotate_factor: float = 0.0

@@ -41,7 +41,7 @@ class Group:
         """Rank 0, which alone prints and writes."""
         return self.rank == 0
 
-    def share(self, count: int) -> slice:
+    def shard(self, count: int) -> slice:
         """This rank's part of `count` items: contiguous, in order of ranks, sizes differ by one at most."""
         least, more = divmod(count, self.size)
         start = self.rank * least + min(self.rank, more)

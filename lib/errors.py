@@ -1,4 +1,4 @@
-"""The one error class for what a user can mend."""
+"""The error that a user can mend, and the end of an interrupted run."""
 
 
 class UserError(Exception):
@@ -7,3 +7,11 @@ class UserError(Exception):
     The message is one line that names the file and says what to do. Commands print it without a
     traceback and exit with code 2; every other exception is a bug of this project and shows all.
     """
+
+
+class Stopped(Exception):
+    """Training ended early on a signal, after saving; `code` is the process's exit code."""
+
+    def __init__(self, code: int):
+        super().__init__(code)
+        self.code = code

@@ -12,29 +12,30 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import numpy as np
 import torch
 
-from lib.acceleration import accelerate
-from lib.benchmark.data import mesh_targets, start
-from lib.benchmark.large_subject import write_large_subject
-from lib.benchmark.measure import (
+from lib.checkpoint import load_state
+from lib.cli import add_traceback_argument, run_command
+from lib.config import Config, DatasetConfig, ModelConfig, TestConfig, TrainConfig
+from lib.device import choose_devices
+from lib.errors import UserError
+from lib.files import replacing
+from lib.graph.scales import build_scales
+from lib.joints import HUMAN36M_17
+from lib.lifting.export import INPUT_NAME, OUTPUT_NAMES, export
+from lib.metrics import pa_mpjpe
+from lib.models.folded import fold
+from lib.models.hgn import HGN
+from lib.training.precision import accelerate
+from main.benchmarking.data import mesh_targets, start
+from main.benchmarking.large_subject import write_large_subject
+from main.benchmarking.measure import (
     count_operations,
     in_new_process,
     interleaved,
     machine,
     product_rate,
 )
-from lib.benchmark.network import epoch, evaluation, make_table, step_memory, training_step
-from lib.benchmark.scaling import measure_scaling, process_limit
-from lib.checkpoint import load_state
-from lib.cli import add_traceback_argument, choose_devices, run_command
-from lib.config import Config, DatasetConfig, ModelConfig, TestConfig, TrainConfig
-from lib.errors import UserError
-from lib.export import INPUT_NAME, OUTPUT_NAMES, export
-from lib.files import replacing
-from lib.graph.scales import build_scales
-from lib.joints import HUMAN36M_17
-from lib.metrics import pa_mpjpe
-from lib.models.folded import fold
-from lib.models.hgn import HGN
+from main.benchmarking.network import epoch, evaluation, make_table, step_memory, training_step
+from main.benchmarking.scaling import measure_scaling, process_limit
 from smplpytorch.smplpytorch.load_body import BUILT_IN, load_body
 from tests.plain.hgn import PlainHGN
 

@@ -7,8 +7,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from lib.cli import add_traceback_argument, add_weights_argument, run_command
-from lib.export import export
-from lib.predict import PRETRAINED, load_model
+from lib.lifting.export import export
+from lib.lifting.lifter import PRETRAINED, load_model
 
 
 def parse_arguments() -> argparse.Namespace:

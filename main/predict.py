@@ -8,17 +8,18 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import numpy as np
 
-from lib.cli import add_traceback_argument, add_weights_argument, choose_devices, notice, run_command
-from lib.detector import PoseModel, detect
+from lib.cli import add_traceback_argument, add_weights_argument, notice, run_command
+from lib.device import choose_devices
 from lib.errors import UserError
 from lib.joints import JOINT_SETS
-from lib.keypoints.fill import frame_ranges
-from lib.keypoints.readers import Keypoints, read_keypoints
-from lib.person_view import person_size
-from lib.pose_sequence import PoseSequence
-from lib.predict import DEFAULT_FPS, PRETRAINED, Lifter, prepare_usable, smoothed, with_root
-from lib.video import picture_size, read_frames, video_rate
-from lib.writers import WRITERS, check_output, write_poses
+from lib.joints.imputation import frame_ranges
+from lib.lifting.detectors.pose_model import PoseModel, detect
+from lib.lifting.detectors.video import image_size_of, read_frames, video_rate
+from lib.lifting.keypoints.readers import Keypoints, read_keypoints
+from lib.lifting.lifter import DEFAULT_FPS, PRETRAINED, Lifter, prepare_usable, smoothed, with_root_translation
+from lib.lifting.pose_sequence import PoseSequence
+from lib.lifting.virtual_camera import person_size
+from lib.lifting.writers import WRITERS, check_output, write_poses
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -129,7 +130,7 @@ def main() -> None:
 
 def read(args: argparse.Namespace) -> list[Keypoints]:
     """The people of --input."""
-    size = picture_size(args.image) if args.image else tuple(args.image_size) if args.image_size else None
+    size = image_size_of(args.image) if args.image else tuple(args.image_size) if args.image_size else None
     people = read_keypoints(Path(args.input), args.joint_set, size)
     if people[0].image_size is None:
         raise UserError(f"{args.input}: does not say its pictures' size; give it with --image-size W H or --image FILE")
@@ -156,7 +157,7 @@ def located(sequences: list[PoseSequence], camera: list[float], notes: list[str]
     found = []
     for sequence in sequences:
         try:
-            sequence, lost = with_root(sequence, camera)
+            sequence, lost = with_root_translation(sequence, camera)
         except UserError as problem:
             notes.append(f"left out: {problem}")
             continue
@@ -171,8 +172,8 @@ def describe(sequence: PoseSequence) -> str:
     """A line about what was done for one person."""
     size = np.median(person_size(sequence.pose2d, sequence.image_size))
     text = f"person {sequence.person}: {frame_ranges(sequence.frames)}, {size:.0%} of the picture's longer side"
-    if sequence.filled.any():
-        text += f", {sequence.filled.sum()} of {sequence.filled.size} joints filled in"
+    if sequence.imputed.any():
+        text += f", {sequence.imputed.sum()} of {sequence.imputed.size} joints imputed in"
     return text
 
 

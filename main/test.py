@@ -7,14 +7,16 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 
-from data import build_hierarchy, build_table
-from lib.build import build_joint_set, find_weights, load_network
-from lib.cli import add_common_arguments, choose_devices, config_of, notice, run_command
+from data import build_table
+from lib.cli import add_common_arguments, config_of, notice, run_command
 from lib.config import Config
+from lib.device import choose_devices
 from lib.distributed import Group, process_group
-from lib.engine import describe_protocol, evaluate_table
 from lib.errors import UserError
-from lib.results import write_pictures, write_results
+from lib.evaluation.evaluate import describe_protocol, evaluate_table
+from lib.evaluation.results import write_images, write_results
+from lib.graph.hierarchy import build_hierarchy
+from lib.models.factory import build_joint_set, find_weights, load_network
 from lib.run_dir import RunDir, create_run_dir
 from smplpytorch.smplpytorch.load_body import load_body
 
@@ -47,7 +49,7 @@ def run(args: argparse.Namespace, cfg: Config, group: Group) -> None:
     path = group.from_main(find_weights(cfg) if group.is_main else None)
     with group.taking_turns():
         body = load_body(cfg.MODEL.smpl_dir, notice if group.is_main else lambda message: None)
-        model, scales, content = load_network(path, cfg, lambda: build_hierarchy(cfg, body))
+        model, scales, content = load_network(path, cfg, lambda: build_hierarchy(cfg, body.faces))
         tables = {name: build_table(cfg, name, "test", body) for name in cfg.DATASET.test_list}
     model.to(device)
     trained = f", after {content['epoch']} epochs" if isinstance(content.get("epoch"), int) else ""
@@ -68,7 +70,7 @@ def run(args: argparse.Namespace, cfg: Config, group: Group) -> None:
         out = RunDir(folder.root / name) if len(tables) > 1 else folder
         write_results(out.result, table, predictions, report)
         if cfg.TEST.vis:
-            write_pictures(out.vis, table, predictions, scales, joints)
+            write_images(out.vis, table, predictions, scales, joints)
     if group.is_main:
         print(f"all in {folder.root}")
 

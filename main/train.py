@@ -11,17 +11,21 @@ import numpy as np
 import torch
 from torch import nn
 
-from data import build_hierarchy, build_table
-from lib.batches import BatchSource
-from lib.build import build_augmentation, build_joint_set, build_loss_weights, build_model
-from lib.cli import add_common_arguments, choose_devices, config_of, notice, run_command
+from data import build_table
+from lib.cli import add_common_arguments, config_of, notice, run_command
 from lib.config import Config, config_to_dict
+from lib.device import choose_devices
 from lib.distributed import Group, distribute, process_group
-from lib.engine import Stopped, Trainer, predict
-from lib.errors import UserError
-from lib.results import write_pictures
-from lib.resume import find_resumable
+from lib.errors import Stopped, UserError
+from lib.evaluation.evaluate import predict
+from lib.evaluation.results import write_images
+from lib.graph.hierarchy import build_hierarchy
+from lib.models.factory import build_joint_set, build_model
 from lib.run_dir import create_run_dir
+from lib.training.batches import BatchSource
+from lib.training.factory import build_augmentation, build_loss_weights
+from lib.training.resume import find_resumable
+from lib.training.trainer import Trainer
 from smplpytorch.smplpytorch.load_body import load_body
 
 DEBUG_SAMPLES = 256
@@ -72,12 +76,12 @@ def run(args: argparse.Namespace, cfg: Config, group: Group) -> None:
     tell = notice if group.is_main else lambda message: None
     with group.taking_turns():
         body = load_body(cfg.MODEL.smpl_dir, tell)
-        scales = build_hierarchy(cfg, body)
+        scales = build_hierarchy(cfg, body.faces)
         train = [build_table(cfg, name, "train", body) for name in cfg.DATASET.train_list]
         tests = {name: build_table(cfg, name, "test", body) for name in cfg.DATASET.test_list}
     if args.debug:
-        train = [few(table) for table in train]
-        tests = {name: few(table) for name, table in tests.items()}
+        train = [subsample(table) for table in train]
+        tests = {name: subsample(table) for name, table in tests.items()}
     group.require_same(
         {"--seed": args.seed, "the number of training samples": [len(table) for table in train]}
         | {f"TRAIN.{key}": value for key, value in config_to_dict(cfg.TRAIN).items()}
@@ -130,9 +134,9 @@ def run(args: argparse.Namespace, cfg: Config, group: Group) -> None:
         return
     if cfg.TEST.vis:
         for table in tests.values():
-            sample = few(table, 6)
+            sample = subsample(table, 6)
             predictions = predict(model, sample.pose2d, cfg.TEST.batch_size, devices[0])
-            write_pictures(folder.vis, sample, predictions, scales, joints)
+            write_images(folder.vis, sample, predictions, scales, joints)
     print(f"best test MPJPE {trainer.best_error:.2f} mm (epoch chosen on the test subjects); all in {folder.root}")
 
 
@@ -141,7 +145,7 @@ def open_run(cfg: Config, resume: str | None) -> tuple:
     return (create_run_dir(cfg),) if resume is None else find_resumable(cfg, resume, notice)
 
 
-def few(table, count: int = DEBUG_SAMPLES):
+def subsample(table, count: int = DEBUG_SAMPLES):
     """`count` samples spread evenly over the table."""
     return table.take(np.unique(np.linspace(0, len(table) - 1, count).round().astype(int)))
 

@@ -30,16 +30,16 @@ from data.Mocap.bvh import read_bvh
 from data.Mocap.skeleton import forward_kinematics
 from data.table import Source, SplitRule, build_table_arrays
 from lib import checkpoint
-from lib.batches import Augmentation, BatchSource
-from lib.build import load_network
 from lib.config import Config, DatasetConfig, ModelConfig, TestConfig, TrainConfig, config_to_dict, load_config
-from lib.engine import Trainer
 from lib.errors import UserError
 from lib.graph.scales import build_scales
 from lib.joints import HUMAN36M_17
-from lib.losses import LossWeights
+from lib.models.factory import load_network
 from lib.models.hgn import HGN
 from lib.run_dir import RunDir
+from lib.training.batches import Augmentation, BatchSource
+from lib.training.losses import LossWeights
+from lib.training.trainer import Trainer
 from smplpytorch.smplpytorch.coarse_body import CoarseBody
 from smplpytorch.smplpytorch.native.serialization import load_model
 from tests.annotation_files import PARTS, write_annotations

@@ -5,10 +5,10 @@ from dataclasses import fields
 import numpy as np
 import torch
 
-from data.table import PoseTable
-from lib.augment import Batch
-from lib.camera import camera_to_pixel, pixel_to_screen
+from lib.camera import camera_to_pixel, pixel_to_normalized
 from lib.joints import HUMAN36M_17, JointSet
+from lib.pose_table import PoseTable
+from lib.training.augment import Batch
 
 FIVE_JOINTS = JointSet(
     names=("Hub", "R_Near", "L_Near", "R_Far", "L_Far"),
@@ -35,7 +35,7 @@ def random_table(
         names=np.array([f"{stem}_{i:06d}.jpg" for i in range(count)]),
         actions=np.arange(count) % 3,
         action_names=("Walking", "Sitting", "Eating"),
-        pose2d=pixel_to_screen(pixels, *size.T).astype(single),
+        pose2d=pixel_to_normalized(pixels, *size.T).astype(single),
         pose3d=pose3d.astype(single),
         root=root.astype(single),
         meshes=tuple(rng.normal(0, 0.3, (count, n, 3)).astype(single) for n in nodes),

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import scipy.sparse as sp
+import torch
 
 from lib.graph.adjacency import mesh_adjacency, skeleton_adjacency
 from lib.graph.coarsening import Coarsening, coarsen
@@ -64,3 +65,29 @@ def _coarse_faces(faces: np.ndarray) -> np.ndarray:
     start = faces.argmin(axis=1)
     rolled = faces[np.arange(len(faces))[:, None], (start[:, None] + np.arange(3)) % 3]
     return np.unique(rolled, axis=0).astype(np.int64)
+
+
+def scales_to_state(scales: list[GraphScale]) -> list[dict[str, torch.Tensor]]:
+    """The hierarchy as tensors, for a checkpoint; pooling stays out, it needs the body model anyway."""
+    return [
+        {"adjacency": torch.as_tensor(s.adjacency), "real_nodes": torch.as_tensor(s.real_nodes)}
+        | ({"faces": torch.as_tensor(s.faces)} if s.faces is not None else {})
+        for s in scales
+    ]
+
+
+def scales_from_state(state: list[dict[str, torch.Tensor]]) -> list[GraphScale]:
+    """The inverse of `scales_to_state`; poolings are None. ValueError when it is no hierarchy of three graphs."""
+    scales = [
+        GraphScale(s["adjacency"].numpy(), s["real_nodes"].numpy(), None, s["faces"].numpy() if "faces" in s else None)
+        for s in state
+    ]
+    for s in scales:
+        if s.adjacency.dtype != bool or s.adjacency.shape != (len(s), len(s)):
+            raise ValueError("a graph is not a square matrix")
+        for index, count in ((s.real_nodes, len(s)), (s.faces, len(s.real_nodes))):
+            if index is not None and (index.dtype != np.int64 or not ((index >= 0) & (index < count)).all()):
+                raise ValueError("a graph names nodes that it does not have")
+    if len(scales) != 3:
+        raise ValueError(f"{len(scales)} graphs")
+    return scales

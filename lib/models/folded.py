@@ -56,7 +56,7 @@ class FoldedHGN(nn.Module):
         )
 
     def forward(self, pose2d: torch.Tensor) -> HGNOutput:
-        """As HGN: pose2d (B, J, 2) in screen space (lib.camera) to root-relative 3D in metres."""
+        """As HGN: pose2d (B, J, 2) in normalized image coordinates (lib.camera) to root-relative 3D in metres."""
         features = [self.input(pose2d)]
         for fusion, stage in zip(self.fusions, self.stages, strict=True):
             features = [block(x) for block, x in zip(stage, fusion(features), strict=True)]

@@ -53,7 +53,7 @@ class HGN(nn.Module):
             self.register_buffer(f"real_nodes_{index}", torch.as_tensor(scale.real_nodes), persistent=False)
 
     def forward(self, pose2d: torch.Tensor) -> HGNOutput:
-        """pose2d (B, J, 2) in screen space (lib.camera) to root-relative 3D in metres."""
+        """pose2d (B, J, 2) in normalized image coordinates (lib.camera) to root-relative 3D in metres."""
         features = [self.input_conv(pose2d.transpose(0, 1))]
         for fusion, stage in zip(self.fusions, self.stages, strict=False):
             features = fusion(features)

@@ -5,14 +5,14 @@ import numpy as np
 import pytest
 
 from data.detections import with_detections
-from lib.camera import screen_to_pixel
+from lib.camera import normalized_to_pixel
 from lib.errors import UserError
 from lib.joints import JOINT_SETS
-from lib.keypoints.convert import convert_joints
+from lib.joints.conversion import convert_joints
 from tests.tables import random_table
 
 TABLE = random_table(6)
-PIXELS = screen_to_pixel(TABLE.pose2d.astype(np.float64), *TABLE.image_size.astype(np.float64).T)
+PIXELS = normalized_to_pixel(TABLE.pose2d.astype(np.float64), *TABLE.image_size.astype(np.float64).T)
 
 
 def entries(pixels=PIXELS, prefix=""):
@@ -40,7 +40,7 @@ def test_detections_are_found_by_picture_name_whatever_their_order_and_folder(wr
     moved = dict(reversed(entries(PIXELS + 5, "s_01\\clip/").items()))
     moved["of another video.jpg"] = [[0, 0]]
     table = with_detections(TABLE, write(moved), "human36")
-    # 5 px of a picture's width w are 10 / w in screen space
+    # 5 px of a picture's width w are 10 / w in normalized image coordinates
     shift = np.broadcast_to((10 / TABLE.image_size[:, 0])[:, None, None], TABLE.pose2d.shape)
     np.testing.assert_allclose(table.pose2d - TABLE.pose2d, shift, atol=1e-5)
 
@@ -56,7 +56,7 @@ def test_scores_are_allowed_and_npz_says_the_same_as_json(write, tmp_path):
 def test_another_joint_set_is_converted(write):
     coco = np.random.default_rng(0).uniform(0, 1000, (6, 17, 2))
     table = with_detections(TABLE, write(entries(coco)), "coco")
-    want = screen_to_pixel(table.pose2d.astype(np.float64), *TABLE.image_size.astype(np.float64).T)
+    want = normalized_to_pixel(table.pose2d.astype(np.float64), *TABLE.image_size.astype(np.float64).T)
     np.testing.assert_allclose(want, convert_joints(coco, "coco")[0], atol=1e-3)
 
 

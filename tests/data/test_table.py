@@ -12,9 +12,10 @@ from scipy.spatial.transform import Rotation
 
 import data.table
 from data.Human36M.dataset import ACTION_NAMES, SPLITS
-from data.table import PoseTable, Source, SplitRule, load_table, mirror_pose
+from data.table import Source, SplitRule, load_table, mirror_pose
 from lib.errors import UserError
 from lib.joints import HUMAN36M_17, SMPL_24, SMPL_PARENTS
+from lib.pose_table import PoseTable
 from smplpytorch.smplpytorch.body_model import BodyModel
 from smplpytorch.smplpytorch.coarse_body import CoarseBody
 from tests.annotation_files import PARTS, contents_of, shuffled_keys, write_annotations, write_contents

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from lib.camera import camera_to_pixel, look_at, pixel_to_screen, screen_to_pixel, world_to_camera
+from lib.camera import camera_to_pixel, look_at, normalized_to_pixel, pixel_to_normalized, world_to_camera
 
 F, C, SIZE = np.array([1100.0, 1200.0]), np.array([500.0, 510.0]), (1000, 1002)
 
@@ -30,22 +30,22 @@ def test_a_worked_projection():
 def test_screen_space_spans_the_picture_s_width_and_keeps_its_proportions():
     corners = np.array([[0.0, 0], [800, 0], [800, 600], [400, 300]])
     # x / 800 * 2 - 1; y / 800 * 2 - 600 / 800: one pixel is as long in both directions
-    assert pixel_to_screen(corners, 800, 600).tolist() == [[-1, -0.75], [1, -0.75], [1, 0.75], [0, 0]]
+    assert pixel_to_normalized(corners, 800, 600).tolist() == [[-1, -0.75], [1, -0.75], [1, 0.75], [0, 0]]
 
 
 @pytest.mark.parametrize("size", [(1000, 1002), (1, 1), (np.array([640, 1080]), np.array([480, 1920]))])
 def test_pixels_to_screen_and_back(size):
     pixels = np.random.default_rng(0).uniform(-100, 2000, (2, 17, 2))
-    assert np.allclose(screen_to_pixel(pixel_to_screen(pixels, *size), *size), pixels, rtol=0, atol=1e-9)
-    assert np.allclose(pixel_to_screen(screen_to_pixel(pixels, *size), *size), pixels, rtol=0, atol=1e-9)
+    assert np.allclose(normalized_to_pixel(pixel_to_normalized(pixels, *size), *size), pixels, rtol=0, atol=1e-9)
+    assert np.allclose(pixel_to_normalized(normalized_to_pixel(pixels, *size), *size), pixels, rtol=0, atol=1e-9)
 
 
 def test_one_size_per_picture_is_the_same_as_picture_by_picture():
     pixels = np.random.default_rng(1).uniform(0, 1000, (3, 5, 2))
     widths, heights = np.array([1000, 640, 1080]), np.array([1002, 480, 1920])
-    together = pixel_to_screen(pixels, widths, heights)
+    together = pixel_to_normalized(pixels, widths, heights)
     for k in range(3):
-        assert (together[k] == pixel_to_screen(pixels[k], widths[k], heights[k])).all()
+        assert (together[k] == pixel_to_normalized(pixels[k], widths[k], heights[k])).all()
 
 
 def test_one_camera_per_picture_is_the_same_as_picture_by_picture():

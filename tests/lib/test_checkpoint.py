@@ -12,9 +12,9 @@ import pytest
 import torch
 
 from lib import checkpoint
-from lib.checkpoint import load_state, load_weights, read, save, scales_from_state, scales_to_state
+from lib.checkpoint import load_state, load_weights, read, save
 from lib.errors import UserError
-from lib.graph.scales import GraphScale, build_scales
+from lib.graph.scales import GraphScale, build_scales, scales_from_state, scales_to_state
 from lib.joints import HUMAN36M_17, JointSet
 from lib.models.hgn import HGN
 from tests.plain.hgn import PlainHGN, randomise

@@ -4,9 +4,9 @@ import errno
 import pytest
 import torch
 
-from lib.cli import add_common_arguments, choose_devices, config_of, notice, run_command
-from lib.engine import Stopped
-from lib.errors import UserError
+from lib.cli import add_common_arguments, config_of, notice, run_command
+from lib.device import choose_devices
+from lib.errors import Stopped, UserError
 
 
 def outcome(monkeypatch, error, *arguments):

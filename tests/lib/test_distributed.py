@@ -5,10 +5,10 @@ import pytest
 import torch
 from torch import nn
 
-from lib import engine
 from lib.distributed import ALONE, GlobalBatchNorm1d, Group, process_group
 from lib.graph.scales import build_scales
-from tests.lib.ranks import SAMPLES, everything, launch
+from lib.training import trainer
+from tests.ranks import SAMPLES, everything, launch
 from tests.tables import FIVE_JOINTS
 
 
@@ -18,7 +18,7 @@ def found(icosphere, repository, tmp_path_factory):
     scales = build_scales(FIVE_JOINTS, icosphere(1), coarsen_levels=3)
     folder = tmp_path_factory.mktemp("ranks")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(engine, "draw_curves", lambda *_: None)
+        patch.setattr(trainer, "draw_curves", lambda *_: None)
         patch.setenv("PYTHONPATH", str(repository))
         alone = everything(scales, folder)
         return {1: [alone], 2: launch(2, everything, scales, folder), 3: launch(3, everything, scales, folder)}
@@ -54,7 +54,7 @@ def assert_same_report(a: dict, b: dict, tolerance: float) -> None:
 
 @pytest.mark.parametrize(("count", "size"), [(8, 1), (8, 2), (8, 3), (7, 3), (1, 3), (0, 2), (64, 5)])
 def test_shares_are_contiguous_complete_and_differ_by_one_at_most_with_the_most_on_rank_0(count, size):
-    shares = [list(range(count))[Group(rank, size).share(count)] for rank in range(size)]
+    shares = [list(range(count))[Group(rank, size).shard(count)] for rank in range(size)]
     assert [item for share in shares for item in share] == list(range(count))
     lengths = [len(share) for share in shares]
     assert max(lengths) - min(lengths) <= 1

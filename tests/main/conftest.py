@@ -28,7 +28,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SERVER = """
 import json, os, re, resource, runpy, signal, sys, threading
 sys.path.insert(0, sys.argv[1])
-import torch, lib.engine, lib.results, main.train, main.test
+import torch, lib.training.trainer, lib.evaluation.results, main.train, main.test
 
 torch.optim.Adam([torch.zeros(1)])  # its first use imports much more of torch
 
@@ -37,7 +37,7 @@ def leave_empty(*arguments):
         if str(path).endswith(".png"):
             open(path, "w").close()
 
-lib.engine.draw_curves = lib.results.draw_pose = lib.results.draw_mesh = leave_empty
+lib.training.trainer.draw_curves = lib.evaluation.results.draw_pose = lib.evaluation.results.draw_mesh = leave_empty
 
 def run(argv, out, faults=()):
     signal.alarm(100)

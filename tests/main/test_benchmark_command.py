@@ -6,16 +6,16 @@ import pytest
 
 import main.benchmark
 from data.Human36M.annotations import read_subject
-from lib.benchmark.large_subject import SUBJECT, write_large_subject
-from lib.benchmark.measure import interleaved
 from lib.cli import run_command
+from main.benchmarking.large_subject import SUBJECT, write_large_subject
+from main.benchmarking.measure import interleaved
 
 
 @pytest.fixture
 def run(monkeypatch):
     """Run main/benchmark.py, all of it in this process and without the curves' pictures; returns its exit code."""
     monkeypatch.setattr(main.benchmark, "in_new_process", lambda function, *arguments: function(*arguments))
-    monkeypatch.setattr("lib.engine.draw_curves", lambda *arguments: None)
+    monkeypatch.setattr("lib.training.trainer.draw_curves", lambda *arguments: None)
 
     def start(*arguments) -> int:
         monkeypatch.setattr(sys, "argv", ["main/benchmark.py", *map(str, arguments)])

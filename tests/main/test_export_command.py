@@ -4,7 +4,7 @@ import pytest
 
 import main.export
 from lib.cli import run_command
-from tests.lib.tiny_weights import save_tiny_weights
+from tests.tiny_weights import save_tiny_weights
 
 pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")

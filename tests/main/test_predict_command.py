@@ -8,9 +8,9 @@ import pytest
 
 import main.predict
 from lib.cli import run_command
-from tests.lib.stick_person import SIZE, C, F, stick_people
-from tests.lib.test_detector import dots, write_model
-from tests.lib.tiny_weights import save_tiny_weights
+from tests.lib.lifting.detectors.test_pose_model import dots, write_model
+from tests.stick_person import SIZE, C, F, stick_people
+from tests.tiny_weights import save_tiny_weights
 
 SIZE_OPTION = ("--image-size", *SIZE)
 

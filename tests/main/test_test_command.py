@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from lib import checkpoint
-from lib.evaluator import evaluate
+from lib.evaluation.report import evaluate
 from tests.main.conftest import run_folder, write_config
 
 RESULTS = ["metrics.json", "predictions.npz"]

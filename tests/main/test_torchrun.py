@@ -16,7 +16,7 @@ import pytest
 
 from tests.annotation_files import write_annotations
 from tests.bodies import tiny_body
-from tests.lib.ranks import launch, train
+from tests.ranks import launch, train
 
 CONFIG = """
 DATASET: {{train_list: [Human36M], test_list: [Human36M], data_dir: {folder}/data, workers: 0}}

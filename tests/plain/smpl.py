@@ -69,7 +69,7 @@ def plain_pose3d(joints: np.ndarray, R: np.ndarray, t: np.ndarray) -> np.ndarray
 def plain_pose2d(
     joints: np.ndarray, R: np.ndarray, t: np.ndarray, f: np.ndarray, c: np.ndarray, width: int, height: int
 ) -> np.ndarray:
-    """World joints (17, 3) mm to screen space (17, 2): x in [-1, 1] over the picture's width, y in [-h/w, h/w]."""
+    """World joints (17, 3) mm to normalized image coordinates (17, 2): x in [-1, 1], y in [-h/w, h/w]."""
     screen = []
     for joint in joints:
         X, Y, Z = R @ joint + t

@@ -1,0 +1,58 @@
+"""What testing leaves behind: predictions.npz, metrics.json, pictures and obj files."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from lib.evaluation.evaluate import Predictions
+from lib.evaluation.plots import draw_mesh, draw_pose
+from lib.evaluation.report import Report
+from lib.evaluation.wavefront import save_obj, save_skeleton_obj
+from lib.files import replacing
+from lib.graph.scales import GraphScale
+from lib.joints import JointSet
+from lib.pose_table import PoseTable
+
+
+def write_results(folder: Path, table: PoseTable, predictions: Predictions, report: Report) -> None:
+    """Write folder/predictions.npz and folder/metrics.json.
+
+    predictions.npz: names, actions, pose2d (normalized image coordinates), pose3d and pose3d_gt (mm), mesh_coarse and
+    mesh_fine (metres). metrics.json: the report; it follows from predictions.npz, see `lib.evaluation.report.evaluate`.
+    """
+    arrays = {
+        "names": np.asarray(table.names),
+        "actions": np.asarray(table.action_names)[table.actions],
+        "pose2d": np.asarray(table.pose2d),
+        "pose3d": predictions.pose3d,
+        "pose3d_gt": np.asarray(table.pose3d) * np.float32(1000),
+        "mesh_coarse": predictions.meshes[0],
+        "mesh_fine": predictions.meshes[1],
+    }
+    with replacing(folder / "predictions.npz") as path, open(path, "wb") as file:
+        np.savez(file, **arrays)
+    with replacing(folder / "metrics.json") as path:
+        path.write_text(json.dumps(report.to_dict(), indent=1) + "\n")
+
+
+def write_images(
+    folder: Path,
+    table: PoseTable,
+    predictions: Predictions,
+    scales: list[GraphScale],
+    joints: JointSet,
+    count: int = 6,
+) -> None:
+    """Pictures and obj files of `count` samples spread over the table."""
+    for row in np.unique(np.linspace(0, len(table) - 1, count).round().astype(int)):
+        stem = folder / Path(str(table.names[row])).stem
+        pose = predictions.pose3d[row] / 1000
+        action = table.action_names[table.actions[row]]
+        title = f"{table.names[row]} ({action})"
+        draw_pose(table.pose2d[row], pose, table.pose3d[row], joints, f"{stem}_pose.png", title)
+        save_skeleton_obj(f"{stem}_pose.obj", pose, joints.bones)
+        for name, mesh, scale in zip(("coarse", "fine"), predictions.meshes, scales[1:], strict=True):
+            if scale.faces is not None and len(scale.faces):
+                draw_mesh(mesh[row], scale.faces, f"{stem}_mesh_{name}.png", pose, joints, f"{title}, {name} mesh")
+                save_obj(f"{stem}_mesh_{name}.obj", mesh[row], scale.faces)

@@ -1,0 +1,193 @@
+"""2D joints from pictures by somebody else's pose model, exported to ONNX, through ONNX Runtime.
+
+Models are top-down or single-person: they read one person's crop and find its joints. What a model reads and writes is
+recognised by shape:
+
+    input    (1, 3, H, W) float32, RGB, minus the ImageNet mean, over its standard deviation; where the file leaves H
+             and W open, 256 x 192
+    output   heatmaps (1, J, h, w), or SimCC (1, J, X) and (1, J, Y): scores of every joint along x and along y
+             (Li et al., ECCV 2022; RTMPose)
+
+J decides the joint set (docs/joints.md). The person is looked for in the whole frame first, then in the last frame's
+box, as long as the model is sure of what it sees.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from lib.errors import UserError
+from lib.joints import JOINT_SETS
+from lib.lifting.keypoints.readers import Keypoints
+
+IMAGENET_MEAN = np.array([123.675, 116.28, 103.53], np.float32)
+IMAGENET_STD = np.array([58.395, 57.12, 57.375], np.float32)
+DEFAULT_INPUT = (256, 192)
+"""Height and width of the crop for models that take any."""
+
+BOX_MARGIN = 1.25
+"""The crop is this much larger than the box of the joints, as in the training of top-down models."""
+
+MIN_SCORE = 0.3
+"""Joints below count as missing; a frame whose mean score is below is a frame without a person."""
+
+
+class PoseModel:
+    """An exported pose model: `joint_set`, a key of `lib.joints.JOINT_SETS`, and pictures in, joints out.
+
+    joint_set: needed only where several sets have as many joints as the model and the usual one (coco) is not meant.
+    """
+
+    def __init__(self, path: str | Path, joint_set: str | None = None):
+        self.path = Path(path)
+        self.session = _open(self.path)
+        inputs = self.session.get_inputs()
+        if len(inputs) != 1 or inputs[0].type != "tensor(float)" or not _fits(inputs[0].shape, (1, 3, None, None)):
+            found = ", ".join(f"{i.name} {i.type} {i.shape}" for i in inputs)
+            raise self._no_pose_model(f"it reads {found} instead of one float picture (1, 3, height, width)")
+        self.input_name = inputs[0].name
+        height, width = inputs[0].shape[2:]
+        sizes = zip((height, width), DEFAULT_INPUT, strict=True)
+        self.input_size = tuple(n if isinstance(n, int) else default for n, default in sizes)
+        # What it writes is looked at, not believed: many files leave the output shapes open.
+        _, scores = self.joints_in_crop(np.zeros((*self.input_size, 3), np.uint8))
+        self.joint_set = self._joint_set_of(len(scores), joint_set)
+
+    def joints_in_crop(self, crop: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Joints (J, 2), pixels of the crop, and scores (J,) for an RGB crop (H, W, 3) uint8 of the input's size."""
+        values = ((crop.astype(np.float32) - IMAGENET_MEAN) / IMAGENET_STD).transpose(2, 0, 1)[None]
+        try:
+            outputs = self.session.run(None, {self.input_name: values})
+        except Exception as error:  # ONNX Runtime's exceptions have no common class that is public
+            raise self._no_pose_model(f"it fails on a picture ({' '.join(str(error).split())[:120]})") from None
+        height, width = self.input_size
+        shapes = [getattr(o, "shape", ()) for o in outputs]
+        if len(outputs) >= 1 and len(shapes[0]) == 4 and shapes[0][0] == 1 and min(shapes[0]) > 0:
+            return decode_heatmaps(outputs[0][0], (width, height))
+        if (
+            len(outputs) == 2
+            and all(len(s) == 3 and s[0] == 1 and min(s) > 0 for s in shapes)
+            and (shapes[0][1] == shapes[1][1] and shapes[0][2] * height == shapes[1][2] * width)
+        ):
+            return decode_simcc(outputs[0][0], outputs[1][0], (width, height))
+        found = ", ".join(str(tuple(s)) for s in shapes)
+        raise self._no_pose_model(f"it writes {found} instead of heatmaps (1, J, h, w) or SimCC (1, J, X), (1, J, Y)")
+
+    def joints_in_box(self, picture: np.ndarray, box: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Joints (J, 2), pixels of the RGB picture (H, W, 3), and scores (J,), in a box (x, y, width, height)."""
+        height, width = self.input_size
+        scale = max(box[2] / width, box[3] / height)  # pixels of the picture per pixel of the crop
+        origin = box[:2] + box[2:] / 2 - scale * (np.array([width, height]) - 1) / 2
+        # Warping alone would skip pixels where it shrinks; averages of k x k pixels first.
+        k = max(int(scale), 1)
+        small = cv2.resize(picture, None, fx=1 / k, fy=1 / k, interpolation=cv2.INTER_AREA) if k > 1 else picture
+        start = (origin + 0.5) / k - 0.5
+        to_small = np.array([[scale / k, 0, start[0]], [0, scale / k, start[1]]])
+        crop = cv2.warpAffine(small, to_small, (width, height), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
+        joints, scores = self.joints_in_crop(crop)
+        return joints * scale + origin, scores
+
+    def _joint_set_of(self, count: int, asked: str | None) -> str:
+        fitting = [name for name, joints in JOINT_SETS.items() if len(joints) == count]
+        if asked in fitting:
+            return asked
+        if asked is None and fitting:
+            return "coco" if "coco" in fitting else fitting[0]
+        sets = ", ".join(f"{name} ({len(joints)})" for name, joints in JOINT_SETS.items())
+        wanted = f", --joint-set says {asked}" if asked else ""
+        raise UserError(f"{self.path}: finds {count} joints{wanted}; the known joint sets are {sets}")
+
+    def _no_pose_model(self, why: str) -> UserError:
+        return UserError(f"{self.path}: is no pose model that can be used: {why}")
+
+
+def detect(model: PoseModel, frames: Iterable[np.ndarray], source: str) -> Keypoints:
+    """One person through a video: RGB frames (H, W, 3) uint8 to their joints.
+
+    Frames in which the model sees nobody are left out; UserError where that is all of them.
+    """
+    rows, numbers, box = [], [], None
+    size = (0, 0)
+    for number, picture in enumerate(frames):
+        size = picture.shape[1::-1]
+        found = _look(model, picture, box) if box is not None else None
+        if found is None:
+            found = _look(model, picture, np.array([0, 0, *size], np.float64))
+            if found is not None:  # the whole frame's crop is coarse: look again, nearer
+                found = _look(model, picture, _box_of(*found))
+        box = None if found is None else _box_of(*found)
+        if found is not None:
+            rows.append(np.column_stack(found))
+            numbers.append(number)
+    if not rows:
+        raise UserError(f"{source}: {model.path.name} sees nobody in any frame")
+    values = np.stack(rows)
+    sure = values[..., 2] >= MIN_SCORE
+    xy, scores = np.where(sure[..., None], values[..., :2], np.nan), np.where(sure, np.minimum(values[..., 2], 1), 0)
+    return Keypoints(0, np.array(numbers), xy, scores, model.joint_set, size, source)
+
+
+def _look(model: PoseModel, picture: np.ndarray, box: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+    """`joints_in_box`, or None where the model sees nobody."""
+    joints, scores = model.joints_in_box(picture, box)
+    return (joints, scores) if scores.mean() >= MIN_SCORE else None
+
+
+def decode_heatmaps(heatmaps: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """Heatmaps (J, h, w) to joints (J, 2) in pixels of the crop (width, height), and scores (J,).
+
+    The highest cell, moved by a quarter of a cell towards its higher neighbour (Newell et al., ECCV 2016).
+    """
+    J, h, w = heatmaps.shape
+    flat = heatmaps.reshape(J, -1)
+    best = flat.argmax(1)
+    y, x = np.divmod(best, w)
+    padded = np.pad(heatmaps, ((0, 0), (1, 1), (1, 1)), mode="edge")
+    j = np.arange(J)
+    shift_x = np.sign(padded[j, y + 1, x + 2] - padded[j, y + 1, x])
+    shift_y = np.sign(padded[j, y + 2, x + 1] - padded[j, y, x + 1])
+    cells = np.stack([x + 0.25 * shift_x, y + 0.25 * shift_y], axis=-1)
+    return cells * np.array([size[0] / w, size[1] / h]), flat[j, best].astype(np.float64)
+
+
+def decode_simcc(along_x: np.ndarray, along_y: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """SimCC vectors (J, X) and (J, Y) to joints (J, 2) in pixels of the crop (width, height), and scores (J,).
+
+    Every vector covers the crop's side with bins of equal width; the score is the lower one of the two.
+    """
+    cells = np.stack([along_x.argmax(1), along_y.argmax(1)], axis=-1)
+    scores = np.minimum(along_x.max(1), along_y.max(1)).astype(np.float64)
+    return cells * np.array([size[0] / along_x.shape[1], size[1] / along_y.shape[1]]), scores
+
+
+def _open(path: Path):
+    """An ONNX Runtime session on the CPU."""
+    if not path.is_file():
+        raise UserError(f"{path}: no such file; --detector needs a pose model exported to .onnx")
+    try:
+        import onnxruntime
+    except ImportError:
+        raise UserError("--detector needs ONNX Runtime: pip install onnxruntime") from None
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    try:
+        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # ONNX Runtime's exceptions have no common class that is public
+        raise UserError(f"{path}: is no ONNX model ({' '.join(str(error).split())[:120]})") from None
+
+
+def _fits(shape: list, wanted: tuple) -> bool:
+    """Whether a model's shape, with names where it is open, allows the wanted one (None: any)."""
+    return len(shape) == len(wanted) and all(
+        w is None or not isinstance(n, int) or n == w for n, w in zip(shape, wanted, strict=True)
+    )
+
+
+def _box_of(joints: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """(x, y, width, height) around the joints that are sure, enlarged by BOX_MARGIN."""
+    sure = joints[scores >= MIN_SCORE]
+    low, high = sure.min(0), sure.max(0)
+    extent = np.maximum((high - low) * BOX_MARGIN, 32.0)
+    return np.concatenate([(low + high - extent) / 2, extent])

@@ -1,0 +1,203 @@
+"""The network as one file for other programs: ONNX (.onnx) or PyTorch's exported program (.pt2)."""
+
+import json
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from lib.errors import UserError
+from lib.files import replacing
+from lib.joints import HUMAN36M_17
+from lib.lifting.pose_sequence import MESH_NAMES
+from lib.models.folded import FoldedBlock, FoldedConv, FoldedHGN, fold
+from lib.models.hgn import HGN
+
+INPUT_NAME = "pose2d"
+OUTPUT_NAMES = ("pose3d", *(f"mesh_{name}" for name in MESH_NAMES))
+TOLERANCE = 1e-5
+"""Largest difference, in metres, between the file's outputs and the network's; relative where outputs exceed 1 m."""
+
+CHECKED_BATCHES = (1, 2, 7)
+
+Run = Callable[[np.ndarray], list[np.ndarray]]
+"""An opened file: pose2d to all outputs."""
+
+OPSET = 17
+IR_VERSION = 8
+"""Of ONNX: as old as what is written allows, for old runtimes."""
+
+
+def export(model: HGN, faces: tuple[np.ndarray, ...], path: str | Path) -> float:
+    """Write the folded network in the format of the path's ending, then load the file and compare it with `model`.
+
+    Input `pose2d` (batch, 17, 2), outputs `pose3d` (batch, 17, 3), `mesh_coarse` and `mesh_fine` (batch, R, 3), all
+    float32, any batch; `metadata` tells what they mean. Returns the largest difference in metres; UserError for an
+    unknown ending or a missing package. A file that differs by more than TOLERANCE is a RuntimeError and is removed.
+    """
+    path = Path(path)
+    formats = {".onnx": (_write_onnx, _open_onnx), ".pt2": (_write_pt2, _open_pt2)}
+    if path.suffix.lower() not in formats:
+        raise UserError(f"{path}: unknown ending '{path.suffix}' for a network; use {' or '.join(formats)}")
+    write, load = formats[path.suffix.lower()]
+    model = model.cpu().float().eval()
+    network = fold(model)
+    try:
+        with replacing(path) as temporary:
+            write(network, temporary, metadata(faces))
+            difference = compare(model, load(temporary))
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written ({error.strerror or error}); choose another place") from error
+    return difference
+
+
+def metadata(faces: tuple[np.ndarray, ...]) -> dict[str, str]:
+    """What the numbers mean, for the file itself; values are plain text or JSON."""
+    return {
+        "description": "HGN: 2D joints of one person to root-relative 3D joints and two coarse body meshes",
+        "pose2d": "float32 (batch, 17, 2). x = 2 u / s - 1, y = 2 v / s - h / s for pixel u, v (x right, y down) of a "
+        "picture of w x h pixels, s = w; where h > w, s = h and u is first moved by (h - w) / 2",
+        "pose3d": "float32 (batch, 17, 3), metres, camera axes (x right, y down, z forward), relative to the Pelvis",
+        **{
+            f"mesh_{name}": f"float32 (batch, {int(np.max(f)) + 1}, 3), vertices, same unit and space as pose3d"
+            for name, f in zip(MESH_NAMES, faces, strict=True)
+        },
+        "joint_names": json.dumps(HUMAN36M_17.names),
+        "bones": json.dumps(HUMAN36M_17.bones),
+        **{f"faces_{name}": json.dumps(np.asarray(f).tolist()) for name, f in zip(MESH_NAMES, faces, strict=True)},
+    }
+
+
+def compare(model: HGN, run: Run) -> float:
+    """Largest difference between `run` and the model on random poses; see `export`."""
+    rng = np.random.default_rng(0)
+    largest = 0.0
+    for batch in CHECKED_BATCHES:
+        pose2d = rng.uniform(-1, 1, (batch, len(HUMAN36M_17), 2)).astype(np.float32)
+        with torch.inference_mode():
+            output = model(torch.from_numpy(pose2d))
+        wanted = [x.numpy() for x in (output.pose3d, *output.meshes)]
+        for name, a, b in zip(OUTPUT_NAMES, run(pose2d), wanted, strict=True):
+            difference = np.abs(a - b)
+            if a.shape != b.shape or not (difference <= TOLERANCE * np.maximum(np.abs(b), 1)).all():
+                raise RuntimeError(f"the exported {name} differs from the network's by up to {difference.max():.2e} m")
+            largest = max(largest, float(difference.max()))
+    return largest
+
+
+def _write_onnx(network: FoldedHGN, path: Path, texts: dict[str, str]) -> None:
+    (onnx,) = _import("onnx")
+    model = onnx_model(network)
+    onnx.helper.set_model_props(model, texts)
+    onnx.checker.check_model(model)
+    onnx.save(model, str(path))
+
+
+def _open_onnx(path: Path) -> Run:
+    (onnxruntime,) = _import("onnxruntime")
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    return lambda pose2d: session.run(list(OUTPUT_NAMES), {INPUT_NAME: pose2d})
+
+
+def _write_pt2(network: FoldedHGN, path: Path, texts: dict[str, str]) -> None:
+    # An example of two samples: what is 1 in the example would be taken for a constant.
+    example = torch.zeros(2, len(HUMAN36M_17), 2)
+    shapes = {"pose2d": {0: torch.export.Dim("batch", min=1)}}
+    program = torch.export.export(_FlatOutput(network), (example,), dynamic_shapes=shapes, strict=False)
+    for node in program.graph.nodes:
+        node.meta.pop("stack_trace", None)  # lines of this project under the paths of this machine
+    torch.export.save(program, path, extra_files={"metadata.json": json.dumps(texts)})
+
+
+def _open_pt2(path: Path) -> Run:
+    module = torch.export.load(path).module()
+    return lambda pose2d: [x.numpy() for x in module(torch.from_numpy(pose2d))]
+
+
+def _import(*names: str) -> list:
+    """Optional packages; one clear line when any is missing."""
+    try:
+        return [import_module(name) for name in names]
+    except ImportError as error:
+        raise UserError(f"{error.name} is missing; for .onnx files: pip install onnx onnxruntime") from None
+
+
+class _FlatOutput(nn.Module):
+    """A network whose output is a flat tuple."""
+
+    def __init__(self, network: nn.Module):
+        super().__init__()
+        self.network = network
+
+    def forward(self, pose2d: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        output = self.network(pose2d)
+        return output.pose3d, *output.meshes
+
+
+def onnx_model(network: FoldedHGN):
+    """`FoldedHGN.forward` as an onnx.ModelProto, operation by operation under the same names."""
+    (onnx,) = _import("onnx")
+    nodes, constants = [], []
+
+    def op(kind: str, *inputs, outputs: int = 1, **attributes):
+        """Append an operation; inputs: names of values, or tensors, which become constants. Returns its output names."""
+        names = []
+        for value in inputs:
+            if isinstance(value, torch.Tensor):
+                constants.append(onnx.numpy_helper.from_array(value.numpy(), f"constant_{len(constants)}"))
+                value = constants[-1].name
+            names.append(value)
+        made = [f"{kind.lower()}_{len(nodes)}_{i}" for i in range(outputs)]
+        nodes.append(onnx.helper.make_node(kind, names, made, **attributes))
+        return made[0] if outputs == 1 else made
+
+    def conv(layer: FoldedConv, x: str) -> str:
+        own = op("MatMul", op("Mul", x, layer.own), layer.own_weight)
+        others = op("MatMul", op("MatMul", layer.others[0], x), layer.others_weight)
+        return op("Relu", op("Add", op("Add", own, layer.bias), others))
+
+    def block(layer: FoldedBlock, x: str) -> str:
+        x = op("Add", x, conv(layer.conv2, conv(layer.conv1, x)))
+        products = op("Add", op("MatMul", x, layer.weight), layer.bias)
+        columns = layer.weight.shape[1] - 2
+        widths = torch.tensor([columns // 2, columns // 2, 1, 1] if layer.projected else [columns, 1, 1])
+        *parts, a, b = op("Split", products, widths, outputs=len(widths), axis=2)
+        scores = op("Relu", op("Add", a, op("Transpose", b, perm=[0, 2, 1])))
+        return op("Add", parts[0] if layer.projected else x, op("MatMul", scores, parts[-1]))
+
+    x = op("Relu", op("Gemm", op("Flatten", INPUT_NAME), network.input.weight, network.input.bias))
+    features = [op("Reshape", x, torch.tensor([-1, *network.input.shape]))]
+    for fusion, stage in zip(network.fusions, network.stages, strict=True):
+        fused = list(features)
+        for t in range(fusion.target_count):
+            for s in range(len(features)):
+                if s == t:
+                    continue
+                source = fused[s] if fusion.sequential else features[s]
+                part = op("MatMul", getattr(fusion, f"transfer_{s}_{t}")[0], source)
+                if t == len(fused):
+                    fused.append(part)
+                else:
+                    fused[t] = op("Add", fused[t], part)
+        fused = [op("Add", x, getattr(fusion, f"shift_{t}")) for t, x in enumerate(fused)]
+        features = [block(layer, x) for layer, x in zip(stage, fused, strict=True)]
+    numbers = op("Concat", *features, axis=1)
+    width = network.outputs[0].columns.stop
+    groups = op("Split", numbers, torch.full((len(network.outputs),), width), outputs=len(network.outputs), axis=2)
+    shapes = {}
+    for name, layer, group in zip(OUTPUT_NAMES, network.outputs, groups, strict=True):
+        values = op("Reshape", group, torch.tensor([-1, layer.mixing.shape[1], 3]))
+        op("Add", op("MatMul", layer.mixing, values), layer.shift[:, 0])
+        nodes[-1].output[0] = name
+        shapes[name] = [layer.mixing.shape[0], 3]
+
+    def declared(name: str, shape: list[int]):
+        return onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["batch", *shape])
+
+    inputs = [declared(INPUT_NAME, [network.input.shape[0], 2])]
+    graph = onnx.helper.make_graph(nodes, "HGN", inputs, [declared(n, s) for n, s in shapes.items()], constants)
+    opset = onnx.helper.make_opsetid("", OPSET)
+    return onnx.helper.make_model(graph, opset_imports=[opset], ir_version=IR_VERSION, producer_name="hgn")

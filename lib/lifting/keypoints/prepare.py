@@ -1,0 +1,68 @@
+"""From what a file holds to what `lib.predict` lifts: Human3.6M joints, no gaps, pixels."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from lib.errors import UserError
+from lib.joints.conversion import convert_joints
+from lib.joints.imputation import impute_missing
+from lib.lifting.keypoints.readers import Keypoints
+
+MARGIN = 0.1
+"""Part of the picture's size by which a joint may lie outside: detectors guess joints beyond the border."""
+
+MAX_OUTSIDE = 0.2
+"""Part of all joints that may lie farther outside than MARGIN."""
+
+
+@dataclass(frozen=True)
+class PreparedPerson:
+    """One person, ready to be lifted.
+
+    frames (T,) int; pixels (T, 17, 2), Human3.6M order, in the original picture; scores (T, 17), 0 where imputed;
+    imputed (T, 17) bool; image_size (width, height).
+    """
+
+    person: int
+    frames: np.ndarray
+    pixels: np.ndarray
+    scores: np.ndarray
+    imputed: np.ndarray
+    image_size: tuple[int, int]
+
+
+def check_pixels(xy: np.ndarray, image_size: tuple[int, int]) -> None:
+    """Raise UserError unless xy (..., 2), NaN where missing, looks like pixels of a picture of this size."""
+    known = xy[np.isfinite(xy).all(-1)]
+    if np.abs(known).max() <= 2:
+        raise UserError(
+            f"all coordinates lie in {known.min():.2f}..{known.max():.2f}, they look normalised; pixels are needed: "
+            "multiply them by the picture's size"
+        )
+    size = np.asarray(image_size)
+    outside = ((known < -MARGIN * size) | (known > (1 + MARGIN) * size)).any(-1).mean()
+    if outside > MAX_OUTSIDE:
+        raise UserError(
+            f"{outside:.0%} of the joints lie outside the {size[0]} x {size[1]} picture (x {known[:, 0].min():.0f}.."
+            f"{known[:, 0].max():.0f}, y {known[:, 1].min():.0f}..{known[:, 1].max():.0f}); check --image-size"
+        )
+
+
+def prepare_people(people: list[Keypoints]) -> list[PreparedPerson]:
+    """Convert and fill; raises one UserError that names every person who cannot be used."""
+    prepared, problems = [], []
+    for k in people:
+        if k.image_size is None:
+            raise UserError(f"{k.source}: the picture's size is not in the file; give it with --image-size W H")
+        try:
+            check_pixels(k.xy, k.image_size)
+            xy, scores = convert_joints(np.concatenate([k.xy, k.scores[..., None]], axis=-1), k.joint_set)
+            pixels, imputed = impute_missing(xy, k.frames)
+        except UserError as problem:
+            problems.append(f"person {k.person}: {problem}")
+            continue
+        prepared.append(PreparedPerson(k.person, k.frames, pixels, scores, imputed, k.image_size))
+    if problems:
+        raise UserError(f"{people[0].source}: " + " | ".join(problems))
+    return prepared

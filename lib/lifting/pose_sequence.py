@@ -1,0 +1,58 @@
+"""The 3D poses of one person over time: what predictions are handed to the writers as."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from lib.joints import JointSet
+
+MESH_NAMES = ("coarse", "fine")
+"""What `PoseSequence.meshes` holds, in order: the network's two mesh scales."""
+
+
+@dataclass(frozen=True)
+class PoseSequence:
+    """One person in T frames, J joints, N vertices; 3D in metres, camera axes (x right, y down, z forward).
+
+    pose3d (T, J, 3): root-relative; pose2d (T, J, 2): pixels of a picture of image_size (width, height);
+    frames (T,) int, increasing: which frame of the input each one is, None for 0, 1, 2, ...; fps: frames of the input
+    per second; person: its number; scores (T, J): confidence of the 2D joints; imputed (T, J) bool: joints that were not
+    detected but imputed; root (T, 3): where the root joint is, None when unknown; meshes: per scale (T, N, 3),
+    relative to the same root as pose3d, with faces (F, 3) per scale.
+    """
+
+    pose3d: np.ndarray
+    pose2d: np.ndarray
+    joint_set: JointSet
+    fps: float
+    image_size: tuple[int, int]
+    person: int = 0
+    scores: np.ndarray | None = None
+    imputed: np.ndarray | None = None
+    root: np.ndarray | None = None
+    meshes: tuple[np.ndarray, ...] = ()
+    faces: tuple[np.ndarray, ...] = ()
+    frames: np.ndarray | None = None
+
+    def __post_init__(self):
+        T, J = self.pose3d.shape[:2]
+        defaults = {"scores": np.ones((T, J)), "imputed": np.zeros((T, J), bool), "frames": np.arange(T)}
+        for name, value in defaults.items():
+            if getattr(self, name) is None:
+                object.__setattr__(self, name, value)
+        want = {"pose3d": (T, len(self.joint_set), 3), "pose2d": (T, J, 2), "scores": (T, J), "imputed": (T, J)}
+        want |= {"frames": (T,)} | ({} if self.root is None else {"root": (T, 3)})
+        for name, shape in want.items():
+            if getattr(self, name).shape != shape:
+                raise ValueError(f"PoseSequence: {name} has shape {getattr(self, name).shape}, expected {shape}")
+        if T == 0 or not self.fps > 0 or (np.diff(self.frames) <= 0).any():
+            raise ValueError("PoseSequence: needs at least one frame, fps above 0 and increasing frame numbers")
+        if len(self.meshes) != len(self.faces) or len(self.meshes) > len(MESH_NAMES):
+            raise ValueError(
+                f"PoseSequence: {len(self.meshes)} meshes, {len(self.faces)} faces; at most 2, as many each"
+            )
+        for vertices, faces in zip(self.meshes, self.faces, strict=True):
+            if vertices.ndim != 3 or len(vertices) != T or len(faces) == 0 or np.max(faces) >= vertices.shape[1]:
+                raise ValueError(
+                    f"PoseSequence: a mesh of shape {vertices.shape} for {T} frames, or its faces do not fit"
+                )

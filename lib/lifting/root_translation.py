@@ -1,0 +1,66 @@
+"""Where a root-relative pose stands in front of a known pinhole camera."""
+
+import numpy as np
+
+from lib.errors import UserError
+
+REFINEMENTS = 2
+"""Gauss-Newton steps after the linear solution; it converges quadratically from there."""
+
+
+def fit_root_translation(
+    pose3d: np.ndarray, pixels: np.ndarray, scores: np.ndarray, f: np.ndarray, c: np.ndarray
+) -> np.ndarray:
+    """Root position (T, 3), metres, camera axes, for which the pose projects onto the pixels.
+
+    pose3d (T, J, 3) metres, root-relative, camera axes; pixels (T, J, 2) in the picture that f, c (2,) px belong to;
+    scores (T, J) >= 0 weigh the joints. With x = (u - cx) / fx, the projection (X + tx) / (Z + tz) = x, multiplied
+    out, is linear in the unknown root t:
+
+        tx - x tz = x Z - X        ty - y tz = y Z - Y
+
+    Its weighted least squares give the start, the reprojection error itself is then lowered by Gauss-Newton steps.
+    Raises UserError for frames in which fewer than two joints have weight, all joints fall onto one pixel, or the
+    result is not in front of the camera.
+    """
+    rays = (np.asarray(pixels, np.float64) - c) / f
+    pose3d, weights = np.asarray(pose3d, np.float64), np.asarray(scores, np.float64)[..., None]  # (T, J, 1)
+    target = rays * pose3d[..., 2:] - pose3d[..., :2]
+    root = _weighted_solution(np.ones_like(rays), -rays, target, weights)
+    for _ in range(REFINEMENTS):
+        points = pose3d + _in_front(pose3d, root)[:, None]
+        depth = points[..., 2:]
+        predicted = points[..., :2] / depth
+        # Pixels count equally in both directions: residuals are scaled by f.
+        scale = f / depth
+        root = root + _weighted_solution(scale, -scale * predicted, f * (rays - predicted), weights)
+    return _in_front(pose3d, root)
+
+
+def _weighted_solution(a: np.ndarray, b: np.ndarray, target: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Least squares of a_x tx + b_x tz = target_x and a_y ty + b_y tz = target_y over all joints, per frame.
+
+    a, b, target (T, J, 2), weights (T, J, 1). Returns (T, 3) from the 3 x 3 normal equations.
+    """
+    aa, ab, at = ((weights * a * other).sum(1) for other in (a, b, target))  # each (T, 2)
+    bb, bt = ((weights * b * other).sum((1, 2)) for other in (b, target))  # each (T,)
+    # Eliminating tx and ty leaves the depth; what remains of its coefficient is the spread of the rays.
+    enough = (aa > 0).all(1)
+    aa = np.where(enough[:, None], aa, 1.0)
+    spread = bb - (ab**2 / aa).sum(1)
+    enough &= spread > 1e-12 * np.maximum(bb, 1e-300)
+    if not enough.all():
+        _refuse(~enough, "the joints with a score above 0 do not span the picture, so their distance is unknown")
+    tz = (bt - (ab * at / aa).sum(1)) / spread
+    return np.column_stack([(at - ab * tz[:, None]) / aa, tz])
+
+
+def _in_front(pose3d: np.ndarray, root: np.ndarray) -> np.ndarray:
+    behind = (pose3d[..., 2] + root[:, None, 2]).min(1) <= 0
+    if behind.any():
+        _refuse(behind, "the fitted body is not in front of the camera; check the focal length and principal point")
+    return root
+
+
+def _refuse(bad: np.ndarray, why: str) -> None:
+    raise UserError(f"camera fit: in {bad.sum()} of {len(bad)} frames (first: index {np.argmax(bad)}) {why}")

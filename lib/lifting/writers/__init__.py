@@ -1,0 +1,50 @@
+"""Predictions as files for people's own programs; the ending of the file name chooses the format."""
+
+from pathlib import Path
+
+from lib.errors import UserError
+from lib.lifting.pose_sequence import PoseSequence
+from lib.lifting.writers.bvh import write_bvh
+from lib.lifting.writers.glb import write_glb
+from lib.lifting.writers.html import write_html
+from lib.lifting.writers.obj import write_obj
+from lib.lifting.writers.png import write_png
+from lib.lifting.writers.tables import write_csv, write_json, write_npz
+from lib.lifting.writers.video import write_gif, write_mp4
+
+WRITERS = {
+    ".npz": write_npz,
+    ".json": write_json,
+    ".csv": write_csv,
+    ".bvh": write_bvh,
+    ".obj": write_obj,
+    ".glb": write_glb,
+    ".png": write_png,
+    ".gif": write_gif,
+    ".mp4": write_mp4,
+    ".html": write_html,
+}
+"""Ending of the file name -> function(path, sequences)."""
+
+
+def check_output(path: str | Path) -> Path:
+    """The path, if its ending is one that can be written; UserError otherwise. For use before long computations."""
+    path = Path(path)
+    if path.suffix.lower() not in WRITERS:
+        raise UserError(f"{path}: unknown ending '{path.suffix}' for an output; use one of {', '.join(WRITERS)}")
+    return path
+
+
+def write_poses(path: str | Path, sequences: list[PoseSequence]) -> None:
+    """Write the persons' sequences in the format that the ending of `path` names.
+
+    All sequences share joint set, fps and picture size. Some formats write several files beside `path`: .obj one per
+    frame, .bvh one per person. UserError for an unknown ending, nothing to write, or a place that cannot be written.
+    """
+    path = check_output(path)
+    if not sequences:
+        raise UserError(f"{path}: there is no person to write; check that the input has detections")
+    try:
+        WRITERS[path.suffix.lower()](path, sequences)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written ({error.strerror or error}); choose another place") from error

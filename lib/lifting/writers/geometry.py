@@ -1,0 +1,32 @@
+"""Positions for other programs' scenes: Y up, several persons in one space, bones with volume."""
+
+import numpy as np
+
+from lib.lifting.pose_sequence import PoseSequence
+
+SPACING = 1.2
+"""Metres between persons whose absolute positions are unknown."""
+
+
+def placements(sequences: list[PoseSequence]) -> list[np.ndarray]:
+    """For each person the offsets (T, 1, 3), metres, camera axes, that put its pose and meshes into one scene.
+
+    The root's position where all persons have one; otherwise they stand side by side, SPACING apart.
+    """
+    if all(sequence.root is not None for sequence in sequences):
+        return [sequence.root[:, None] for sequence in sequences]
+    steps = np.arange(len(sequences)) * SPACING
+    return [
+        np.tile([[[step, 0.0, 0.0]]], (len(sequence.pose3d), 1, 1))
+        for step, sequence in zip(steps, sequences, strict=True)
+    ]
+
+
+def timeline(sequences: list[PoseSequence]) -> np.ndarray:
+    """(T,) int: every frame number in which at least one person is present, increasing."""
+    return np.unique(np.concatenate([sequence.frames for sequence in sequences]))
+
+
+def playback_rate(frames: np.ndarray, fps: float) -> float:
+    """Frames per second at which `frames` (T,), numbers of an input with `fps`, play at the input's own speed."""
+    return fps / float(np.median(np.diff(frames))) if len(frames) > 1 else fps

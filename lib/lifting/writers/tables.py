@@ -1,0 +1,119 @@
+"""Numbers for programs: .npz, .json and .csv. Metres in camera axes (x right, y down, z forward), 2D in pixels."""
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+
+from lib.files import replacing
+from lib.lifting.pose_sequence import MESH_NAMES, PoseSequence
+
+CONVENTIONS = {
+    "pose3d": "metres, camera axes: x right, y down, z forward; relative to the root joint",
+    "root": "metres, camera axes: position of the root joint, to be added to pose3d and meshes; null or NaN if unknown",
+    "mesh": "metres, camera axes, relative to the same root joint as pose3d",
+    "pose2d": "pixels, x right, y down",
+    "imputed": "true for joints that were not detected and were imputed",
+}
+"""Written into the files themselves, so that nobody has to guess."""
+
+
+def write_npz(path: Path, sequences: list[PoseSequence]) -> None:
+    """NumPy archive with one row per person and frame: person (N,), frame (N,), pose3d (N, J, 3), pose2d (N, J, 2), ...
+
+    Also root (N, 3), NaN where unknown, scores and imputed (N, J), mesh_coarse / mesh_fine (N, R, 3) with
+    faces_coarse / faces_fine, joint_names, bones, fps, image_size and `conventions`, a JSON text of units and axes.
+    All persons must have the same joints and meshes, as one network's predictions have.
+    """
+    first = sequences[0]
+    rows = {
+        "person": [np.full(len(s.frames), s.person) for s in sequences],
+        "frame": [s.frames for s in sequences],
+        "pose3d": [s.pose3d for s in sequences],
+        "pose2d": [s.pose2d for s in sequences],
+        "root": [np.full((len(s.frames), 3), np.nan) if s.root is None else s.root for s in sequences],
+        "scores": [s.scores for s in sequences],
+        "imputed": [s.imputed for s in sequences],
+    }
+    faces = dict(zip(MESH_NAMES, first.faces, strict=False))
+    for index, name in enumerate(faces):
+        rows[f"mesh_{name}"] = [s.meshes[index] for s in sequences]
+    arrays = {name: np.concatenate(parts) for name, parts in rows.items()}
+    arrays = {name: a.astype(np.float32) if a.dtype.kind == "f" else a for name, a in arrays.items()}
+    arrays |= {f"faces_{name}": np.asarray(f) for name, f in faces.items()}
+    # an open file, because NumPy appends .npz to any other name, .NPZ among them
+    with replacing(path) as temporary, open(temporary, "wb") as file:
+        np.savez_compressed(
+            file,
+            **arrays,
+            joint_names=np.array(first.joint_set.names),
+            bones=np.array(first.joint_set.bones),
+            fps=np.float64(first.fps),
+            image_size=np.array(first.image_size),
+            conventions=json.dumps(CONVENTIONS),
+        )
+
+
+def write_json(path: Path, sequences: list[PoseSequence]) -> None:
+    """One object: conventions, joint_names, bones, fps, image_size and `persons`, a list with the arrays of each.
+
+    Lengths are rounded to 0.1 mm and pixels to 0.01.
+    """
+    first = sequences[0]
+    persons = [
+        {
+            "person": s.person,
+            "frames": s.frames.tolist(),
+            "pose3d": _rounded(s.pose3d, 4),
+            "root": None if s.root is None else _rounded(s.root, 4),
+            "pose2d": _rounded(s.pose2d, 2),
+            "scores": _rounded(s.scores, 3),
+            "imputed": s.imputed.tolist(),
+            "meshes": {
+                name: {"vertices": _rounded(vertices, 4), "faces": np.asarray(faces).tolist()}
+                for name, vertices, faces in zip(MESH_NAMES, s.meshes, s.faces, strict=False)
+            },
+        }
+        for s in sequences
+    ]
+    content = {
+        "conventions": CONVENTIONS,
+        "joint_names": first.joint_set.names,
+        "bones": first.joint_set.bones,
+        "fps": first.fps,
+        "image_size": first.image_size,
+        "persons": persons,
+    }
+    with replacing(path) as temporary, open(temporary, "w", encoding="utf-8") as file:
+        json.dump(content, file, separators=(",", ":"), allow_nan=False)
+
+
+def write_csv(path: Path, sequences: list[PoseSequence]) -> None:
+    """One line per person and frame; every column is named with its unit, such as `R_Hip_x_m` or `R_Hip_u_px`.
+
+    x, y, z: metres, camera axes, root-relative; u, v: pixels; root columns are empty where the position is unknown.
+    """
+    names = sequences[0].joint_set.names
+    header = ["person", "frame", "time_s", "root_x_m", "root_y_m", "root_z_m"]
+    header += [f"{name}_{axis}_m" for name in names for axis in "xyz"]
+    header += [f"{name}_{axis}_px" for name in names for axis in "uv"]
+    header += [f"{name}_score" for name in names] + [f"{name}_filled" for name in names]
+    with replacing(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(header)
+        for s in sequences:
+            for t, frame in enumerate(s.frames.tolist()):
+                root = ["", "", ""] if s.root is None else _rounded(s.root[t], 4)
+                writer.writerow(
+                    [s.person, frame, round(frame / s.fps, 4), *root]
+                    + _rounded(s.pose3d[t].ravel(), 4)
+                    + _rounded(s.pose2d[t].ravel(), 2)
+                    + _rounded(s.scores[t], 3)
+                    + s.imputed[t].astype(int).tolist()
+                )
+
+
+def _rounded(values: np.ndarray, digits: int) -> list:
+    # + 0.0 turns -0.0 into 0.0
+    return (np.round(np.asarray(values, np.float64), digits) + 0.0).tolist()

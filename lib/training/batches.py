@@ -1,0 +1,123 @@
+"""Batches out of arrays that live on the training device: an index in, a `Batch` out, no worker, no per-sample Python."""
+
+import hashlib
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+
+from lib.device import to_device
+from lib.distributed import ALONE, Group
+from lib.pose_table import PoseTable
+from lib.training.augment import Batch, DetectionNoise, ViewRange, add_detection_noise, flip, new_view, rotate
+from lib.training.mixing import epoch_length, mixed_order
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """What happens to training samples; flip_permutation (J,) of the joint set."""
+
+    flip_permutation: np.ndarray
+    flip: bool = False
+    rotate_degrees: float = 0.0
+    view_probability: float = 0.0
+    noise: DetectionNoise | None = None
+
+
+class BatchSource:
+    """The samples of one or several tables on a device, and their order in every epoch.
+
+    Order and augmentation follow from (seed, epoch, step) alone, so an epoch can be taken up in its middle, and by
+    another number of ranks: `batch_size` counts the samples of all ranks, of which each takes its share.
+    """
+
+    def __init__(
+        self,
+        tables: list[PoseTable],
+        device: torch.device,
+        batch_size: int,
+        shuffle: bool,
+        seed: int,
+        augmentation: Augmentation,
+        group: Group = ALONE,
+    ):
+        self.lengths = [len(table) for table in tables]
+        self.batch_size, self.shuffle, self.seed, self.augmentation = batch_size, shuffle, seed, augmentation
+        self.group = group
+        self.names = np.concatenate([np.asarray(t.names) for t in tables])
+        self.permutation = torch.as_tensor(augmentation.flip_permutation, device=device)
+
+        def column(get):
+            parts = [np.asarray(get(t)) for t in tables]
+            # One table on the CPU stays the memory-mapped file, which all ranks of a host share.
+            return torch.as_tensor(parts[0] if len(parts) == 1 else np.concatenate(parts)).to(device)
+
+        scales = range(len(tables[0].meshes))
+        self.samples = Batch(
+            pose2d=column(lambda t: t.pose2d),
+            pose3d=column(lambda t: t.pose3d),
+            meshes=tuple(column(lambda t, i=i: t.meshes[i]) for i in scales),
+            flipped_meshes=tuple(column(lambda t, i=i: t.flipped_meshes[i]) for i in scales)
+            if augmentation.flip
+            else (),
+            camera=column(lambda t: t.camera),
+            image_size=column(lambda t: t.image_size),
+        )
+        self.device = device
+
+    def order(self, epoch: int) -> torch.Tensor:
+        """Row numbers of all samples of an epoch, in order, on the device."""
+        return mixed_order(self.lengths, self.shuffle, _generator(self.seed, epoch)).to(self.device)
+
+    def steps(self) -> int:
+        """Batches per epoch."""
+        return -(-epoch_length(self.lengths) // self.batch_size)
+
+    def sample_names(self, order: torch.Tensor, step: int) -> list[str]:
+        """Picture names of batch number `step`."""
+        rows = order[step * self.batch_size : (step + 1) * self.batch_size].cpu().numpy()
+        return self.names[rows].tolist()
+
+    def weight(self, step: int) -> float:
+        """Factor of this rank's mean over its share of batch number `step` that makes the ranks' mean that of the batch."""
+        count = min(self.batch_size, epoch_length(self.lengths) - step * self.batch_size)
+        own = self.group.shard(count)
+        return (own.stop - own.start) * self.group.size / count
+
+    def batch(self, order: torch.Tensor, epoch: int, step: int) -> Batch:
+        """This rank's share of batch number `step` of an epoch with this order, augmented; it may be empty.
+
+        Every rank augments the whole batch, a thousandth of a step's work, so that a sample's random numbers do not
+        depend on the number of ranks.
+        """
+        rows = order[step * self.batch_size : (step + 1) * self.batch_size]
+        batch = _take(self.samples, rows)
+        a = self.augmentation
+        generator = _generator(self.seed, epoch, step)
+
+        def uniform():
+            return to_device(torch.rand(len(rows), generator=generator), self.device)
+
+        if a.flip:
+            batch = flip(batch, uniform() < 0.5, self.permutation)
+        if a.view_probability:
+            batch = new_view(batch, uniform() < a.view_probability, ViewRange(), generator)
+        if a.rotate_degrees:
+            batch = rotate(batch, (uniform() * 2 - 1) * np.deg2rad(a.rotate_degrees))
+        if a.noise is not None:
+            batch = replace(batch, pose2d=add_detection_noise(batch.pose2d, a.noise, generator))
+        return _take(batch, self.group.shard(len(rows)))
+
+
+def _take(batch: Batch, rows: torch.Tensor | slice) -> Batch:
+    return Batch(
+        *(batch.pose2d[rows], batch.pose3d[rows]),
+        *(tuple(m[rows] for m in meshes) for meshes in (batch.meshes, batch.flipped_meshes)),
+        *(batch.camera[rows], batch.image_size[rows]),
+    )
+
+
+def _generator(*numbers: int) -> torch.Generator:
+    """A CPU generator whose state follows from the numbers; neighbouring numbers give unrelated streams."""
+    digest = hashlib.sha256(repr(numbers).encode()).digest()
+    return torch.Generator().manual_seed(int.from_bytes(digest[:8], "little") >> 1)

@@ -1,0 +1,23 @@
+"""Training's parts from a configuration: where `Config` ends and plain arguments begin."""
+
+from lib.config import Config
+from lib.models.factory import build_joint_set
+from lib.training.augment import DetectionNoise
+from lib.training.batches import Augmentation
+from lib.training.losses import LossWeights
+
+
+def build_loss_weights(cfg: Config) -> LossWeights:
+    """MODEL.*_loss_weight."""
+    return LossWeights(cfg.MODEL.joint_loss_weight, cfg.MODEL.normal_loss_weight, cfg.MODEL.edge_loss_weight)
+
+
+def build_augmentation(cfg: Config) -> Augmentation:
+    """AUG, and noise on the 2D input where neither ground truth nor detections are wanted."""
+    noise = None
+    if not cfg.DATASET.use_gt_input and not cfg.DATASET.detection_file:
+        n = cfg.DATASET.detection_noise
+        noise = DetectionNoise(n.mean, n.std, n.outlier_probability, cfg.MODEL.input_shape)
+    return Augmentation(
+        build_joint_set(cfg).flip_permutation, cfg.AUG.flip, cfg.AUG.rotate_factor, cfg.AUG.view_probability, noise
+    )

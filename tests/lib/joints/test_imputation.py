@@ -1,0 +1,126 @@
+import numpy as np
+import pytest
+
+from lib.errors import UserError
+from lib.joints import HUMAN36M_17
+from lib.joints.imputation import (
+    BODY_RULES,
+    MAX_FROM_BODY,
+    MAX_GAP,
+    frame_ranges,
+    impute_from_body,
+    impute_from_time,
+    impute_missing,
+)
+
+H = {name: i for i, name in enumerate(HUMAN36M_17.names)}
+
+# An upright person: x to the picture's right, y down; left joints at larger x.
+STANDING = {
+    "Pelvis": (100, 100), "R_Hip": (90, 100), "R_Knee": (88, 140), "R_Ankle": (88, 180), "L_Hip": (110, 100),
+    "L_Knee": (112, 140), "L_Ankle": (112, 180), "Torso": (100, 80), "Neck": (100, 60), "Nose": (100, 45),
+    "Head": (100, 30), "L_Shoulder": (116, 60), "L_Elbow": (120, 80), "L_Wrist": (122, 100), "R_Shoulder": (84, 60),
+    "R_Elbow": (80, 80), "R_Wrist": (78, 100),
+}  # fmt: skip
+
+
+def standing(frames: int) -> np.ndarray:
+    return np.tile(np.array([STANDING[n] for n in HUMAN36M_17.names], np.float64), (frames, 1, 1))
+
+
+def test_complete_people_are_unchanged_and_unmarked():
+    xy = standing(3)
+    out, imputed = impute_missing(xy, np.arange(3))
+    assert (out == xy).all()
+    assert not imputed.any()
+
+
+def test_a_short_gap_is_bridged_on_a_straight_line_by_frame_number():
+    xy = standing(3)
+    frames = np.array([10, 13, 14])
+    xy[0, H["Nose"]], xy[1, H["Nose"]], xy[2, H["Nose"]] = (100, 40), np.nan, (108, 60)
+    out, imputed = impute_missing(xy, frames)
+    assert out[1, H["Nose"]].tolist() == [106, 55]  # 3/4 of the way: 100 + 0.75 * 8, 40 + 0.75 * 20
+    assert imputed[1, H["Nose"]]
+    assert imputed.sum() == 1
+
+
+def test_inputs_are_not_changed():
+    xy = standing(3)
+    xy[1, 5] = np.nan
+    for out in (impute_missing(xy, np.arange(3))[0], impute_from_time(xy, np.arange(3)), impute_from_body(xy)):
+        assert np.isfinite(out).all()
+        assert np.isnan(xy[1, 5]).all()
+
+
+@pytest.mark.parametrize(("gap", "bridged"), [(MAX_GAP, True), (MAX_GAP + 1, False)])
+def test_only_gaps_up_to_the_limit_are_bridged_in_time(gap, bridged):
+    xy = standing(gap + 2)
+    xy[:, H["L_Wrist"], 0] += np.arange(gap + 2)  # the body rule would give a constant x
+    line = xy[1, H["L_Wrist"]].copy()
+    xy[1:-1, H["L_Wrist"]] = np.nan
+    out, _ = impute_missing(xy, np.arange(gap + 2))
+    assert np.allclose(out[1, H["L_Wrist"]], line) == bridged
+
+
+@pytest.mark.parametrize(
+    ("missing", "joint", "expected"),
+    [
+        (["R_Wrist"], "R_Wrist", (82, 100)),  # R_Elbow (80, 80) + L_Wrist - L_Elbow = (2, 20)
+        (["L_Hip"], "L_Hip", (110, 100)),  # 2 * (100, 100) - (90, 100)
+        (["L_Hip", "Pelvis", "Torso"], "L_Hip", (122, 100)),  # R_Hip + L_Shoulder - R_Shoulder = 90 + 32
+        (["Head"], "Head", (100, 30)),  # 2 * 45 - 60
+        (["Nose"], "Nose", (100, 45)),  # (60 + 30) / 2
+        (["Torso", "Pelvis"], "Torso", (100, 80)),  # the hips give the pelvis, pelvis and neck the torso
+        (["R_Hip", "R_Knee", "R_Ankle"], "R_Ankle", (92, 180)),  # hip 90, knee 90 + 2, ankle 92 + 0
+    ],
+)
+def test_body_rules_worked_examples(missing, joint, expected):
+    xy = standing(1)
+    xy[0, [H[n] for n in missing]] = np.nan
+    out, imputed = impute_missing(xy, np.array([0]))
+    assert out[0, H[joint]].tolist() == list(expected)
+    assert [HUMAN36M_17.names[j] for j in np.flatnonzero(imputed[0])] == sorted(missing, key=H.get)
+
+
+@pytest.mark.parametrize("joint", BODY_RULES)
+def test_every_single_joint_can_be_filled_and_rules_commute_with_shifts(joint):
+    xy = standing(1)
+    xy[0, H[joint]] = np.nan
+    out, _ = impute_missing(xy, np.array([0]))
+    moved, _ = impute_missing(xy + [5, -3], np.array([0]))
+    assert np.isfinite(out).all()
+    np.testing.assert_allclose(moved, out + [5, -3])
+
+
+def test_mirroring_the_person_mirrors_what_is_filled():
+    xy = standing(1)
+    xy[0, [H[n] for n in ("R_Shoulder", "R_Elbow", "L_Knee")]] = np.nan
+    out, _ = impute_missing(xy, np.array([0]))
+    flip = HUMAN36M_17.flip_permutation
+    mirrored, _ = impute_missing(xy[:, flip] * [-1, 1], np.array([0]))
+    np.testing.assert_allclose(mirrored, out[:, flip] * [-1, 1])
+
+
+def test_too_many_missing_joints_are_refused_with_their_frames():
+    xy = standing(40)
+    joints = ["R_Elbow", "R_Wrist", "Head", "Torso", "R_Knee", "R_Ankle", "L_Shoulder"]
+    assert len(joints) == MAX_FROM_BODY + 1
+    xy[np.ix_(range(5, 30), [H[n] for n in joints])] = np.nan
+    with pytest.raises(UserError, match=r"more than 6 of 17 joints .* in frames 5-29; leave"):
+        impute_missing(xy, np.arange(40))
+    xy[5:30, H["L_Shoulder"]] = STANDING["L_Shoulder"]
+    impute_missing(xy, np.arange(40))
+
+
+def test_joints_missing_on_both_sides_are_refused_by_name():
+    xy = standing(2)
+    xy[1, [H["R_Ankle"], H["L_Ankle"]]] = np.nan
+    with pytest.raises(UserError, match=r"^R_Ankle, L_Ankle missing on both sides.* in frame 8;"):
+        impute_missing(xy, np.array([4, 8]))
+
+
+def test_frame_ranges_are_short_text():
+    assert frame_ranges(np.array([3])) == "frame 3"
+    assert frame_ranges(np.array([3, 7, 8, 9])) == "frames 3, 7-9"
+    assert frame_ranges(np.arange(0, 20, 2)) == "frames 0, 2, 4, 6, 8 and 5 more"

@@ -1,0 +1,140 @@
+import numpy as np
+import pytest
+import torch
+
+from lib.joints import HUMAN36M_17
+from lib.training.augment import DetectionNoise, flip
+from lib.training.batches import Augmentation, BatchSource
+from tests.tables import random_table, tensors_of
+
+CPU = torch.device("cpu")
+PERMUTATION = HUMAN36M_17.flip_permutation
+PLAIN = Augmentation(PERMUTATION)
+
+
+def source(tables=None, batch_size=4, shuffle=True, seed=0, augmentation=PLAIN) -> BatchSource:
+    tables = [random_table(10)] if tables is None else tables
+    return BatchSource(tables, CPU, batch_size, shuffle, seed, augmentation)
+
+
+def epoch_of(batches: BatchSource, epoch: int = 0):
+    order = batches.order(epoch)
+    return [batches.batch(order, epoch, step) for step in range(batches.steps())]
+
+
+def same(a, b) -> bool:
+    return all(torch.equal(x, y) for x, y in zip(tensors_of(a), tensors_of(b), strict=True))
+
+
+def test_an_epoch_shows_every_sample_once_in_batches_of_the_size_asked_for():
+    table = random_table(10)
+    parts = epoch_of(source([table]))
+    assert [len(b.pose2d) for b in parts] == [4, 4, 2]
+    seen = torch.cat([b.pose3d for b in parts]).numpy()
+    assert sorted(seen[:, 1, 0].tolist()) == sorted(table.pose3d[:, 1, 0].tolist())
+    assert seen[:, 1, 0].tolist() != table.pose3d[:, 1, 0].tolist()
+
+
+def test_what_belongs_to_a_sample_stays_together_and_carries_its_name():
+    table = random_table(10)
+    batches = source([table], augmentation=Augmentation(PERMUTATION, flip=True))
+    order = batches.order(0)
+    rows = order[4:8].numpy()
+    assert batches.sample_names(order, 1) == table.names[rows].tolist()
+    batches.augmentation = PLAIN  # the arrays alone
+    batch = batches.batch(order, 0, 1)
+    for name in ("pose2d", "pose3d", "camera", "image_size"):
+        np.testing.assert_array_equal(getattr(batch, name), getattr(table, name)[rows])
+    for i in range(2):
+        np.testing.assert_array_equal(batch.meshes[i], table.meshes[i][rows])
+        np.testing.assert_array_equal(batch.flipped_meshes[i], table.flipped_meshes[i][rows])
+
+
+def test_unshuffled_samples_come_as_they_stand():
+    table = random_table(10)
+    seen = torch.cat([b.pose3d for b in epoch_of(source([table], shuffle=False))])
+    np.testing.assert_array_equal(seen, table.pose3d)
+
+
+def test_several_sets_are_mixed_and_named():
+    tables = [random_table(6, seed=1, stem="a"), random_table(3, seed=2, stem="b")]
+    batches = source(tables, batch_size=5)
+    order = batches.order(0)
+    assert batches.steps() == 3  # 2 sets x 6 samples in batches of 5
+    names = [n for step in range(3) for n in batches.sample_names(order, step)]
+    assert len(names) == 12
+    assert {n[0] for n in names} == {"a", "b"}
+    for step in range(3):
+        batch = batches.batch(order, 0, step)
+        for name, pose in zip(batches.sample_names(order, step), batch.pose3d.numpy(), strict=True):
+            table = tables["ab".index(name[0])]
+            np.testing.assert_array_equal(pose, table.pose3d[table.names.tolist().index(name)])
+
+
+NOISE = DetectionNoise((0.0,), (4.0,), (0.05,), (384, 288))
+ALL_AUGMENTATIONS = Augmentation(PERMUTATION, flip=True, rotate_degrees=30.0, view_probability=0.5, noise=NOISE)
+
+
+def test_a_batch_follows_from_seed_epoch_and_step_alone_so_an_epoch_can_be_taken_up_anywhere():
+    whole = epoch_of(source(augmentation=ALL_AUGMENTATIONS), epoch=3)
+    fresh = source(augmentation=ALL_AUGMENTATIONS)
+    torch.rand(1)  # the global random state plays no part
+    assert same(fresh.batch(fresh.order(3), 3, 2), whole[2])
+
+
+@pytest.mark.parametrize("other", [{"seed": 1}, {"epoch": 1}])
+def test_another_seed_and_another_epoch_give_another_order_and_augmentation(other):
+    epoch = other.pop("epoch", 0)
+    a, b = source(augmentation=ALL_AUGMENTATIONS), source(augmentation=ALL_AUGMENTATIONS, **other)
+    assert a.order(0).tolist() != b.order(epoch).tolist()
+    order = torch.arange(10)
+    assert not same(a.batch(order, 0, 0), b.batch(order, epoch, 0))
+    assert not same(a.batch(order, 0, 0), a.batch(torch.cat([order[4:8], order[:4]]), 0, 1))
+
+
+def test_flip_mirrors_about_half_of_the_samples():
+    table = random_table(400)
+    batches = source([table], batch_size=400, shuffle=False, augmentation=Augmentation(PERMUTATION, flip=True))
+    plain = source([table], batch_size=400, shuffle=False, augmentation=Augmentation(PERMUTATION, flip=True))
+    plain.augmentation = PLAIN
+    order = batches.order(0)
+    got, before = batches.batch(order, 0, 0), plain.batch(order, 0, 0)
+    mirrored = flip(before, torch.ones(400, dtype=torch.bool), batches.permutation)
+    turned = (got.pose3d == mirrored.pose3d).all((1, 2))
+    assert abs(turned.float().mean() - 0.5) < 5 * 0.5 / 20
+    assert same(got, flip(before, turned, batches.permutation))
+
+
+def test_rotation_angles_fill_the_range_asked_for():
+    table = random_table(400)
+    batches = source([table], 400, False, augmentation=Augmentation(PERMUTATION, rotate_degrees=40.0))
+    got = batches.batch(batches.order(0), 0, 0).pose3d[:, 1, :2].double().numpy()
+    before = table.pose3d[:, 1, :2].astype(np.float64)
+    angle = np.rad2deg(np.angle((got @ [1, 1j]) / (before @ [1, 1j])))
+    assert np.abs(angle).max() <= 40 + 1e-3
+    assert angle.min() < -38
+    assert angle.max() > 38
+    assert abs(angle.mean()) < 5 * 23 / 20  # uniform: standard deviation 80 / sqrt(12) = 23
+
+
+def test_noise_touches_the_2d_input_only():
+    noise = Augmentation(PERMUTATION, noise=NOISE)
+    a, b = (source(augmentation=kind).batch(torch.arange(4), 0, 0) for kind in (PLAIN, noise))
+    assert not torch.equal(a.pose2d, b.pose2d)
+    assert torch.equal(a.pose3d, b.pose3d)
+    assert all(torch.equal(x, y) for x, y in zip(a.meshes, b.meshes, strict=True))
+
+
+def test_mirrored_meshes_are_kept_only_where_they_are_needed():
+    assert source().samples.flipped_meshes == ()
+    assert len(source(augmentation=Augmentation(PERMUTATION, flip=True)).samples.flipped_meshes) == 2
+
+
+def test_the_share_asked_for_is_shown_through_another_camera():
+    table = random_table(400)
+    batches = source([table], 400, False, augmentation=Augmentation(PERMUTATION, view_probability=0.25))
+    got = batches.batch(batches.order(0), 0, 0)
+    moved = (got.camera.numpy() != table.camera).any(1)
+    assert abs(moved.mean() - 0.25) < 5 * 0.43 / 20
+    np.testing.assert_array_equal(got.pose2d[~moved], table.pose2d[~moved])
+    assert (got.pose2d[moved].numpy() != table.pose2d[moved]).any((1, 2)).all()

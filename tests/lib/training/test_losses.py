@@ -1,0 +1,73 @@
+import pytest
+import torch
+
+from lib.models.hgn import HGNOutput
+from lib.training.losses import LossWeights, edge_loss, hgn_losses, normal_loss
+
+TRIANGLE = torch.tensor([[[0.0, 0, 0], [3, 0, 0], [0, 4, 0]]], dtype=torch.float64)
+FACES = torch.tensor([[0, 1, 2]])
+
+
+def test_the_published_loss_is_a_hundred_times_the_joints_plus_both_meshes():
+    # one joint off by (0.1, 0, 0) of two: mean of squares 0.01 / 6; all of a 1-node mesh off by 0.2: 0.04; and by 0.3: 0.09
+    pose, meshes = torch.zeros(1, 2, 3), (torch.zeros(1, 1, 3), torch.zeros(1, 4, 3))
+    off = pose.clone()
+    off[0, 1, 0] = 0.1
+    output = HGNOutput(off, (meshes[0] + 0.2, meshes[1] - 0.3))
+    losses = hgn_losses(output, pose, meshes, (), LossWeights())
+    assert list(losses) == ["joint", "mesh_0", "mesh_1"]
+    torch.testing.assert_close(losses["joint"], torch.tensor(100 * 0.01 / 6))
+    torch.testing.assert_close(losses["mesh_0"], torch.tensor(0.04))
+    torch.testing.assert_close(losses["mesh_1"], torch.tensor(0.09))
+
+
+def test_normal_and_edge_terms_appear_with_their_weights_only_when_asked_for():
+    pose, meshes = TRIANGLE, (TRIANGLE, TRIANGLE)
+    output = HGNOutput(pose, (2 * TRIANGLE, TRIANGLE))
+    losses = hgn_losses(output, pose, meshes, (FACES, FACES), LossWeights(1, 2, 10))
+    assert list(losses) == ["joint", "mesh_0", "mesh_1", "normal", "edge"]
+    assert losses["normal"] == 0
+    # edges 3, 5, 4 doubled: mean difference 4, in the first mesh alone
+    torch.testing.assert_close(losses["edge"], torch.tensor(40.0, dtype=torch.float64))
+
+
+def test_edge_loss_is_the_mean_difference_of_lengths_and_blind_to_place_and_rotation():
+    turned = TRIANGLE[..., [1, 2, 0]] + 7  # a cyclic change of axes is a rotation
+    torch.testing.assert_close(edge_loss(turned, TRIANGLE, FACES), torch.tensor(0.0, dtype=torch.float64))
+    longer = TRIANGLE.clone()
+    longer[0, 1, 0] = 6  # edges 6, sqrt(52), 4 in place of 3, 5, 4
+    torch.testing.assert_close(
+        edge_loss(longer, TRIANGLE, FACES), torch.tensor((3 + 52**0.5 - 5) / 3, dtype=torch.float64)
+    )
+
+
+def test_normal_loss_is_the_mean_cosine_of_edges_with_the_target_s_normal():
+    # the corner (0, 4, 0) lifted to (0, 4, 3): edges (1, 0, 0), (-3, 4, 3) / sqrt(34), (0, -4, -3) / 5; normal (0, 0, 1)
+    lifted = TRIANGLE.clone()
+    lifted[0, 2, 2] = 3
+    want = (0 + 3 / 34**0.5 + 3 / 5) / 3
+    torch.testing.assert_close(normal_loss(lifted, TRIANGLE, FACES), torch.tensor(want, dtype=torch.float64))
+    torch.testing.assert_close(normal_loss(TRIANGLE * 5, TRIANGLE, FACES), torch.tensor(0.0, dtype=torch.float64))
+
+
+@pytest.mark.parametrize("loss", [normal_loss, edge_loss])
+def test_mesh_losses_have_gradients_that_finite_differences_confirm(loss):
+    torch.manual_seed(0)
+    target = torch.randn(2, 5, 3, dtype=torch.float64)
+    faces = torch.tensor([[0, 1, 2], [2, 3, 4]])
+    predicted = torch.randn(2, 5, 3, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda p: loss(p, target, faces), predicted)
+
+
+def test_a_face_of_no_area_gives_no_nan():
+    flat = torch.zeros(1, 3, 3, requires_grad=True)
+    loss = normal_loss(flat, torch.zeros(1, 3, 3), FACES) + edge_loss(
+        flat + torch.arange(3)[None, :, None], flat.detach(), FACES
+    )
+    loss.backward()
+    assert torch.isfinite(flat.grad).all()
+
+
+def test_meshes_and_targets_of_different_number_are_a_bug():
+    with pytest.raises(ValueError, match="zip"):
+        hgn_losses(HGNOutput(TRIANGLE, (TRIANGLE,)), TRIANGLE, (TRIANGLE, TRIANGLE), (), LossWeights())
