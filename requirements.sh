@@ -1,15 +1,43 @@
 #!/bin/sh
-# Installs everything that the project needs into the Python environment that `python` is (a virtual environment is best):
-#   sh requirements.sh          or, for another interpreter:   PYTHON=python3.12 sh requirements.sh
+# Installs what pyproject.toml lists into the Python environment that `python` is (a virtual environment is best):
+#   sh requirements.sh                     all that the commands and the tests need
+#   sh requirements.sh video               also the pose detector that main/predict.py --video uses
+#   sh requirements.sh data demo dev       other sets: readers of HDF5 data sets, the web demo, checks for developers
+#   PYTHON=python3.12 sh requirements.sh   for another interpreter
 set -e
 PYTHON=${PYTHON:-python}
+cd "$(dirname "$0")"
 
-"$PYTHON" -m pip install \
-    "torch>=2.6,<2.14" "numpy>=1.26,<3" "scipy>=1.11,<2" "pyyaml>=6.0,<7" "opencv-python-headless>=4.8,<6" \
-    "matplotlib>=3.8,<4" "tqdm>=4.65,<5" "onnx>=1.16,<2" "onnxruntime>=1.17,<2" \
-    "pytest>=8,<10" "ruff>=0.6,<1"
+# list KIND SETS...: the packages of these sets, one a line; KIND is `whole` or `alone` (without their dependencies)
+list() {
+    "$PYTHON" - "$@" <<'END'
+import sys
+try:
+    import tomllib
+except ModuleNotFoundError:  # Python 3.10
+    from pip._vendor import tomli as tomllib
+with open("pyproject.toml", "rb") as file:
+    content = tomllib.load(file)
+kind, *sets = sys.argv[1:]
+extras = content["project"]["optional-dependencies"]
+unknown = [name for name in sets if name not in extras]
+if unknown:
+    sys.exit(f"requirements.sh: there is no set {unknown[0]}; sets are {', '.join(extras)}")
+alone = content["tool"]["hgn"]["without-their-dependencies"]
+needed = list(content["project"]["dependencies"]) if kind == "whole" else []
+for name in sets:
+    needed += extras[name] if kind == "whole" else alone.get(name, [])
+print("\n".join(needed))
+END
+}
 
-# chumpy wrote SMPL's published pickles. No run imports it (smplpytorch reads those files without it); one test does.
-"$PYTHON" -m pip install --quiet setuptools wheel six &&
-    "$PYTHON" -m pip install --quiet --no-build-isolation --no-deps "chumpy==0.70" ||
-    echo "requirements.sh: chumpy could not be installed; everything works without it, one test is skipped"
+needed=$(list whole test "$@") # `test` always: the README's second command runs the tests
+file=$(mktemp)
+trap 'rm -f "$file"' EXIT
+printf '%s\n' "$needed" > "$file"
+"$PYTHON" -m pip install -r "$file"
+
+for package in $(list alone test "$@"); do
+    "$PYTHON" -m pip install --quiet --no-build-isolation --no-deps "$package" ||
+        echo "requirements.sh: $package could not be installed here; what needs it says so when it is used"
+done
