@@ -468,15 +468,15 @@ def test_a_key_of_a_million_nested_tuples_does_not_crash_the_interpreter(tmp_pat
 
 
 def test_a_file_cannot_change_how_the_next_one_is_read(tmp_path, monkeypatch):
-    from smplpytorch.smplpytorch.native import serialization
+    from smplpytorch.smplpytorch.native import passive_pickle
 
-    defaults = serialization._encode.__defaults__
-    monkeypatch.setattr(serialization._encode, "__defaults__", defaults)  # puts them back in the end
+    defaults = passive_pickle._encode.__defaults__
+    monkeypatch.setattr(passive_pickle._encode, "__defaults__", defaults)  # puts them back in the end
     # BUILD with the state (None, {"__defaults__": None}) on the function behind _codecs.encode.
     name = b"__defaults__"
     state = b"N}X" + struct.pack("<I", len(name)) + name + b"Ns\x86"
     refusal_of(tmp_path, b"\x80\x02c_codecs\nencode\n" + state + b"b.")
-    assert serialization._encode.__defaults__ == defaults
+    assert passive_pickle._encode.__defaults__ == defaults
 
 
 @pytest.mark.parametrize("name", list(model_arrays()))

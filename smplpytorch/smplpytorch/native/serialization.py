@@ -5,16 +5,22 @@ unpickler that knows exactly those and maps each to a passive record of ours: no
 in unpickling, and every size is checked against the bytes that are really there.
 """
 
-import io
 import pickle
-import struct
 from pathlib import Path
-from typing import ClassVar
 
 import numpy as np
 
 from lib.errors import UserError
 from smplpytorch.smplpytorch.body_model import BodyModel
+from smplpytorch.smplpytorch.native.passive_pickle import (
+    ARRAY_NAMES,
+    Array,
+    Marker,
+    Passive,
+    PassiveUnpickler,
+    Refused,
+    to_array,
+)
 
 MODEL_NAMES = {"neutral": "basicmodel_neutral_lbs", "male": "basicmodel_m_lbs", "female": "basicmodel_f_lbs"}
 """Beginning of the published file names, lower case; the rest is the version."""
@@ -44,8 +50,8 @@ def load_model(path: str | Path) -> BodyModel:
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from None
     try:
-        fields = _Unpickler(content).load()
-    except _Refused as refused:
+        fields = PassiveUnpickler(content, _KNOWN).load()
+    except Refused as refused:
         raise UserError(
             f"{path}: refused: the file asks for {refused}, which no SMPL model needs; do not use it"
         ) from None
@@ -85,59 +91,18 @@ def _body_model(fields: dict, path: Path) -> BodyModel:
     )
 
 
-class _Passive:
-    """A record that keeps the constructor arguments and state of something unpickled, and does nothing."""
-
-    def __init__(self, *args):
-        self.args = args
-        self.state = None
-
-
-class _Array(_Passive):
-    """numpy.ndarray: state = (version, shape, dtype, Fortran order, bytes)."""
-
-
-class _Dtype(_Passive):
-    """numpy.dtype: args = (name such as "f8", ...), state = (version, byte order, ...)."""
-
-
-class _Chumpy(_Passive):
+class _Chumpy(Passive):
     """chumpy.ch.Ch (state["x"] is the array) or chumpy.reordering.Select (state["a"], ["idxs"], ["preferred_shape"])."""
 
 
-class _SparseMatrix(_Passive):
+class _SparseMatrix(Passive):
     """scipy csc_matrix: state has data, indices, indptr and _shape."""
 
 
-class _Marker:
-    """A class named only as an argument (object, ndarray)."""
-
-
-class _Refused(Exception):
-    """The file names a class or function that no SMPL model needs."""
-
-
-def _reconstruct_array(*_):
-    return _Array()
-
-
-def _array_from_buffer(data, dtype, shape, order):
-    """numpy's _frombuffer, which protocol 5 writes for arrays."""
-    array = _Array()
-    array.state = (1, shape, dtype, order == "F", bytes(data))
-    return array
-
-
 def _reconstruct_object(cls, *_):
-    if not (isinstance(cls, type) and issubclass(cls, _Passive)):
+    if not (isinstance(cls, type) and issubclass(cls, Passive)):
         raise pickle.UnpicklingError("an object of an unknown class")
     return cls()
-
-
-def _encode(text, encoding="latin1"):
-    if not isinstance(text, str) or encoding not in ("latin1", "latin-1"):
-        raise pickle.UnpicklingError("a text in an unexpected encoding")
-    return text.encode("latin1")
 
 
 def _empty_bytes():
@@ -145,95 +110,27 @@ def _empty_bytes():
 
 
 _KNOWN = {
-    ("numpy", "ndarray"): _Marker,
-    ("numpy", "dtype"): _Dtype,
-    ("_codecs", "encode"): _encode,
+    **ARRAY_NAMES,
     ("chumpy.ch", "Ch"): _Chumpy,
     ("chumpy.reordering", "Select"): _Chumpy,
     ("copy_reg", "_reconstructor"): _reconstruct_object,
     ("copyreg", "_reconstructor"): _reconstruct_object,
 }
-for _package in ("numpy.core", "numpy._core"):
-    _KNOWN[f"{_package}.multiarray", "_reconstruct"] = _reconstruct_array
-    _KNOWN[f"{_package}.numeric", "_frombuffer"] = _array_from_buffer
 for _module in ("__builtin__", "builtins"):
-    _KNOWN[_module, "object"] = _Marker
-    _KNOWN[_module, "set"] = _Passive  # chumpy's bookkeeping; a real set would hash what the file puts in
+    _KNOWN[_module, "object"] = Marker
+    _KNOWN[_module, "set"] = Passive  # chumpy's bookkeeping; a real set would hash what the file puts in
     _KNOWN[_module, "bytes"] = _empty_bytes
 for _module in ("scipy.sparse.csc", "scipy.sparse._csc"):
     _KNOWN[_module, "csc_matrix"] = _SparseMatrix
 
 
-class _Unpickler(pickle._Unpickler):
-    """Python's own unpickler with fewer powers.
-
-    The pure-Python one, because its memo is a dictionary (the C one allocates what a file's largest index asks for), it
-    reads Python 2's byte strings as such, and single opcodes can be replaced.
-    """
-
-    dispatch: ClassVar = dict(pickle._Unpickler.dispatch)
-
-    def __init__(self, content: bytes):
-        super().__init__(io.BytesIO(content), encoding="latin1")
-        self.size = len(content)
-
-    def find_class(self, module, name):
-        if (module, name) not in _KNOWN:
-            asked = "".join(c if c.isprintable() else "?" for c in f"{module}.{name}")
-            raise _Refused(asked[:80])
-        return _KNOWN[module, name]
-
-    def load_build(self):
-        state = self.stack.pop()
-        if not isinstance(self.stack[-1], _Passive):
-            raise pickle.UnpicklingError("a state for something that has none")
-        self.stack[-1].state = state
-
-    def load_setitem(self):
-        value, key = self.stack.pop(), self.stack.pop()
-        self._set_items([key, value])
-
-    def load_setitems(self):
-        self._set_items(self.pop_mark())
-
-    def load_dict(self):
-        items = self.pop_mark()
-        self.append({})
-        self._set_items(items)
-
-    def _set_items(self, items):
-        """Keys are texts or numbers: hashing a deeply nested tuple would exhaust the C stack."""
-        if not isinstance(self.stack[-1], dict) or not all(isinstance(key, (str, int)) for key in items[::2]):
-            raise pickle.UnpicklingError("a dictionary with unexpected keys")
-        self.stack[-1].update(zip(items[::2], items[1::2], strict=True))
-
-    def load_bytearray8(self):
-        (length,) = struct.unpack("<Q", self.read(8))
-        if length > self.size:
-            raise pickle.UnpicklingError("an array longer than the file")
-        self.append(self.read(length))
-
-    dispatch[pickle.BUILD[0]] = load_build
-    dispatch[pickle.SETITEM[0]] = load_setitem
-    dispatch[pickle.SETITEMS[0]] = load_setitems
-    dispatch[pickle.DICT[0]] = load_dict
-    dispatch[pickle.BYTEARRAY8[0]] = load_bytearray8
-    for _opcode in (pickle.PERSID, pickle.BINPERSID, pickle.EMPTY_SET, pickle.ADDITEMS, pickle.FROZENSET, pickle.EXT1,
-                    pickle.EXT2, pickle.EXT4, pickle.NEXT_BUFFER, pickle.NEWOBJ_EX):  # fmt: skip
-        del dispatch[_opcode[0]]
-
-
 def _to_array(value) -> np.ndarray:
     """A plain array from a passive record."""
-    if isinstance(value, _Array):
-        _, shape, dtype, fortran, data = value.state
-        order = dtype.state[1] if dtype.state else "="
-        kind = str(dtype.args[0])
-        if kind[0] not in "fiub" or order not in "<>=|":
-            raise ValueError(f"array of type {kind}")
-        data = data.encode("latin1") if isinstance(data, str) else data
-        array = np.frombuffer(data, np.dtype(kind).newbyteorder(order))
-        return array.reshape(shape, order="F" if fortran else "C").astype(array.dtype.newbyteorder("="))
+    if isinstance(value, Array):
+        array = to_array(value)
+        if array.dtype.kind not in "fiub":
+            raise ValueError(f"array of type {array.dtype}")
+        return array
     if isinstance(value, _SparseMatrix):
         # Filled column by column: rows and columns that the indices do not name stay zero.
         rows, columns = (int(n) for n in value.state.get("_shape", value.state.get("shape")))
