@@ -48,15 +48,23 @@ class DatasetConfig:
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """Which network, on which hierarchy, with which losses."""
+    """Which network, on which hierarchy, with which losses.
 
-    name: Literal["HGN"] = "HGN"
+    depth: stages, blocks or layers; 0 is the network's own (lib.models.factory.NETWORKS). scales, fusion, modulation and
+    attention belong to HGN; scales: 1 skeleton, 2 with the coarse mesh, 3 with both meshes."""
+
+    name: Literal["HGN", "SimpleBaseline", "SemGCN", "ModulatedGCN", "Transformer"] = "HGN"
     hidden_dim: int = 128
+    depth: int = 0
+    scales: int = 3
     fusion: Literal["released", "parallel"] = "released"
+    modulation: bool = False
+    attention: Literal["nonlocal", "softmax"] = "nonlocal"
     coarsen_levels: int = 9
     smpl_dir: str = "./smplpytorch/smplpytorch/native/models"
     input_shape: tuple[int, ...] = (384, 288)
     joint_loss_weight: float = 100.0
+    mesh_loss_weight: float = 1.0
     normal_loss_weight: float = 0.0
     edge_loss_weight: float = 0.0
 
@@ -279,6 +287,21 @@ def _is_huge(value: Any) -> bool:
     return isinstance(value, int) and abs(value) >= 10**9
 
 
+def _rules_of_networks(m: ModelConfig) -> list[tuple[str, Any, bool, str]]:
+    """(key, value, whether it holds, what is right) for the keys of MODEL that depend on each other."""
+    rules = []
+    for key in ("scales", "fusion", "modulation", "attention") if m.name != "HGN" else ():
+        value, default = getattr(m, key), getattr(ModelConfig, key)
+        rules.append((f"MODEL.{key}", value, value == default, f"{default} where MODEL.name is {m.name}: it is HGN's"))
+    for key in ("normal_loss_weight", "edge_loss_weight") if m.name != "HGN" or m.scales == 1 else ():
+        rules.append((f"MODEL.{key}", getattr(m, key), getattr(m, key) == 0, "0 for a network without meshes"))
+    if m.name == "Transformer" or m.attention == "softmax":
+        rules.append(
+            ("MODEL.hidden_dim", m.hidden_dim, m.hidden_dim % 8 == 0, "a multiple of 8 for attention in heads")
+        )
+    return rules
+
+
 def _check_values(config: Config, source: str | Path) -> None:
     """Ranges that types cannot say."""
     D, M, T, A = config.DATASET, config.MODEL, config.TRAIN, config.AUG
@@ -289,6 +312,13 @@ def _check_values(config: Config, source: str | Path) -> None:
         ("DATASET.target_joint_set", D.target_joint_set, D.target_joint_set == "human36", "human36"),
         ("DATASET.workers", D.workers, D.workers >= 0, "0 or more"),
         ("MODEL.hidden_dim", M.hidden_dim, 2 <= M.hidden_dim <= 4096 and M.hidden_dim % 2 == 0, "even, 2 to 4096"),
+        ("MODEL.depth", M.depth, 0 <= M.depth <= 32, "0 (the network's own) to 32"),
+        (
+            "MODEL.scales",
+            M.scales,
+            1 <= M.scales <= 3,
+            "1 (skeleton), 2 (with the coarse mesh) or 3 (with both meshes)",
+        ),
         ("MODEL.coarsen_levels", M.coarsen_levels, 2 <= M.coarsen_levels <= 20, "2 to 20"),
         ("MODEL.input_shape", M.input_shape, len(M.input_shape) == 2 and min(M.input_shape) > 0, "[height, width]"),
         ("TRAIN.print_freq", T.print_freq, T.print_freq >= 1, "1 or more"),
@@ -304,9 +334,10 @@ def _check_values(config: Config, source: str | Path) -> None:
         ("AUG.view_probability", A.view_probability, 0 <= A.view_probability <= 1, "0 to 1"),
         ("TEST.batch_size", config.TEST.batch_size, config.TEST.batch_size >= 1, "1 or more"),
     ]
-    for weight in ("joint", "normal", "edge"):
+    for weight in ("joint", "mesh", "normal", "edge"):
         value = getattr(M, f"{weight}_loss_weight")
         rules.append((f"MODEL.{weight}_loss_weight", value, 0 <= value < float("inf"), "0 or more"))
+    rules += _rules_of_networks(M)
     joints = len(HUMAN36M_17)
     for name in ("mean", "std", "outlier_probability"):
         values = getattr(D.detection_noise, name)

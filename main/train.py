@@ -1,4 +1,4 @@
-"""Train HGN: python main/train.py --cfg asset/yaml/HGN_synthetic_train.yml"""
+"""Train a network: python main/train.py --cfg asset/yaml/HGN_synthetic_train.yml"""
 
 import argparse
 import shlex
@@ -20,7 +20,7 @@ from lib.errors import Stopped, UserError
 from lib.evaluation.evaluate import predict
 from lib.evaluation.results import write_images
 from lib.graph.hierarchy import build_hierarchy
-from lib.models.factory import build_joint_set, build_model
+from lib.models.factory import build_joint_set, build_model, output_scales
 from lib.run_dir import create_run_dir
 from lib.training.batches import BatchSource
 from lib.training.factory import build_augmentation, build_loss_weights
@@ -33,8 +33,9 @@ DEBUG_SAMPLES = 256
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        description="Train HGN as a YAML file says. Everything is written to a new folder experiment/exp_<time>: "
-        "checkpoint/ (last, best), graph/ (curves), vis/ (pictures), log.jsonl and the configuration."
+        description="Train HGN, or another network of MODEL.name, as a YAML file says. Everything is written to a new "
+        "folder experiment/exp_<time>: checkpoint/ (last, best), graph/ (curves), vis/ (pictures), log.jsonl and the "
+        "configuration."
     )
     add_common_arguments(parser)
     parser.add_argument(
@@ -120,8 +121,8 @@ def run(args: argparse.Namespace, cfg: Config, group: Group) -> None:
         print(
             f"training on {sum(len(t) for t in train)} samples of {', '.join(cfg.DATASET.train_list)}, "
             f"testing on {sum(len(t) for t in tests.values())} of {', '.join(cfg.DATASET.test_list)}, "
-            f"{sum(p.numel() for p in model.parameters())} parameters, graphs of "
-            f"{', '.join(str(len(s)) for s in scales)} nodes, {devices[0]}"
+            f"{cfg.MODEL.name} of {sum(p.numel() for p in model.parameters())} parameters, graphs of "
+            f"{', '.join(str(len(s)) for s in output_scales(cfg, scales))} nodes, {devices[0]}"
             + (f", {group.size} ranks" if group.size > 1 else "")
         )
     try:

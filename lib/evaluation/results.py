@@ -14,12 +14,16 @@ from lib.graph.scales import GraphScale
 from lib.joints import JointSet
 from lib.pose_table import PoseTable
 
+MESH_NAMES = ("coarse", "fine")
+"""Networks have the first 0, 1 or 2 of these meshes."""
+
 
 def write_results(folder: Path, table: PoseTable, predictions: Predictions, report: Report) -> None:
     """Write folder/predictions.npz and folder/metrics.json.
 
-    predictions.npz: names, actions, pose2d (normalized image coordinates), pose3d and pose3d_gt (mm), mesh_coarse and
-    mesh_fine (metres). metrics.json: the report; it follows from predictions.npz, see `lib.evaluation.report.evaluate`.
+    predictions.npz: names, actions, pose2d (normalized image coordinates), pose3d and pose3d_gt (mm) and, as far as the
+    network has them, mesh_coarse and mesh_fine (metres). metrics.json: the report; it follows from predictions.npz, see
+    `lib.evaluation.report.evaluate`.
     """
     arrays = {
         "names": np.asarray(table.names),
@@ -27,9 +31,7 @@ def write_results(folder: Path, table: PoseTable, predictions: Predictions, repo
         "pose2d": np.asarray(table.pose2d),
         "pose3d": predictions.pose3d,
         "pose3d_gt": np.asarray(table.pose3d) * np.float32(1000),
-        "mesh_coarse": predictions.meshes[0],
-        "mesh_fine": predictions.meshes[1],
-    }
+    } | {f"mesh_{name}": mesh for name, mesh in zip(MESH_NAMES, predictions.meshes, strict=False)}
     with replacing(folder / "predictions.npz") as path, open(path, "wb") as file:
         np.savez(file, **arrays)
     with replacing(folder / "metrics.json") as path:
@@ -52,7 +54,7 @@ def write_images(
         title = f"{table.names[row]} ({action})"
         draw_pose(table.pose2d[row], pose, table.pose3d[row], joints, f"{stem}_pose.png", title)
         save_skeleton_obj(f"{stem}_pose.obj", pose, joints.bones)
-        for name, mesh, scale in zip(("coarse", "fine"), predictions.meshes, scales[1:], strict=True):
+        for name, mesh, scale in zip(MESH_NAMES, predictions.meshes, scales[1:], strict=False):
             if scale.faces is not None and len(scale.faces):
                 draw_mesh(mesh[row], scale.faces, f"{stem}_mesh_{name}.png", pose, joints, f"{title}, {name} mesh")
                 save_obj(f"{stem}_mesh_{name}.obj", mesh[row], scale.faces)

@@ -13,8 +13,8 @@ from lib.errors import UserError
 from lib.files import replacing
 from lib.joints import HUMAN36M_17
 from lib.lifting.pose_sequence import MESH_NAMES
+from lib.models.factory import can_fold
 from lib.models.folded import FoldedBlock, FoldedConv, FoldedHGN, fold
-from lib.models.hgn import HGN
 
 INPUT_NAME = "pose2d"
 OUTPUT_NAMES = ("pose3d", *(f"mesh_{name}" for name in MESH_NAMES))
@@ -31,17 +31,23 @@ IR_VERSION = 8
 """Of ONNX: as old as what is written allows, for old runtimes."""
 
 
-def export(model: HGN, faces: tuple[np.ndarray, ...], path: str | Path) -> float:
+def export(model: nn.Module, faces: tuple[np.ndarray, ...], path: str | Path) -> float:
     """Write the folded network in the format of the path's ending, then load the file and compare it with `model`.
 
     Input `pose2d` (batch, 17, 2), outputs `pose3d` (batch, 17, 3), `mesh_coarse` and `mesh_fine` (batch, R, 3), all
     float32, any batch; `metadata` tells what they mean. Returns the largest difference in metres; UserError for an
-    unknown ending or a missing package. A file that differs by more than TOLERANCE is a RuntimeError and is removed.
+    unknown ending, a missing package or a network that cannot be folded. A file that differs by more than TOLERANCE is a
+    RuntimeError and is removed.
     """
     path = Path(path)
     formats = {".onnx": (_write_onnx, _open_onnx), ".pt2": (_write_pt2, _open_pt2)}
     if path.suffix.lower() not in formats:
         raise UserError(f"{path}: unknown ending '{path.suffix}' for a network; use {' or '.join(formats)}")
+    if not can_fold(model):
+        raise UserError(
+            f"{path}: this network cannot be exported; only HGN can, with MODEL.scales 3, without MODEL.modulation and with "
+            "MODEL.attention nonlocal"
+        )
     write, load = formats[path.suffix.lower()]
     model = model.cpu().float().eval()
     network = fold(model)
@@ -71,7 +77,7 @@ def metadata(faces: tuple[np.ndarray, ...]) -> dict[str, str]:
     }
 
 
-def compare(model: HGN, run: Run) -> float:
+def compare(model: nn.Module, run: Run) -> float:
     """Largest difference between `run` and the model on random poses; see `export`."""
     rng = np.random.default_rng(0)
     largest = 0.0

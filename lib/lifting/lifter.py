@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import nn
 
 from lib.config import Config, DatasetConfig, TestConfig
 from lib.errors import UserError
@@ -24,9 +25,7 @@ from lib.lifting.pose_sequence import PoseSequence
 from lib.lifting.root_translation import fit_root_translation
 from lib.lifting.smoothing import one_euro
 from lib.lifting.virtual_camera import virtual_camera
-from lib.models.factory import find_weights, load_network
-from lib.models.folded import fold
-from lib.models.hgn import HGN
+from lib.models.factory import build_predictor, find_weights, load_network
 from lib.models.inference import evaluate_in_parts
 from smplpytorch.smplpytorch.load_body import load_body
 
@@ -43,7 +42,7 @@ PAUSE = 5
 
 
 class Lifter:
-    """The trained network, ready for use: 17 joints in 2D to 17 joints and two body meshes in 3D.
+    """The trained network, ready for use: 17 joints in 2D to 17 joints in 3D and, where the network has them, body meshes.
 
     weights: a checkpoint of this project or of the release, or a folder that holds some; device: where to compute;
     average_flip: lift the mirrored person too and average the joints (twice the work, a few mm less error; the meshes,
@@ -56,7 +55,7 @@ class Lifter:
         model, self.faces = load_model(weights)
         self.average_flip = average_flip
         self.device = torch.device(device)
-        self.network = fold(model).to(self.device)
+        self.network = build_predictor(model).to(self.device)
 
     def __call__(
         self,
@@ -121,8 +120,8 @@ class Lifter:
         return [pose3d, *meshes]
 
 
-def load_model(weights: str | Path) -> tuple[HGN, tuple[np.ndarray, ...]]:
-    """The network of a checkpoint, or of the best one in a folder, and the faces (F, 3) of its two meshes."""
+def load_model(weights: str | Path) -> tuple[nn.Module, tuple[np.ndarray, ...]]:
+    """The network of a checkpoint, or of the best one in a folder, and the faces (F, 3) of each of its meshes."""
     cfg = Config(DATASET=DatasetConfig((), ()), TEST=TestConfig(weight_path=str(weights)))
     try:
         path = find_weights(cfg)

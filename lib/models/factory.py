@@ -1,14 +1,27 @@
 """Factories: where a `Config` ends and plain arguments begin."""
 
+import copy
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from torch import nn
+
 from lib import checkpoint
-from lib.config import Config, config_from_dict
+from lib.config import Config, ModelConfig, config_from_dict
 from lib.errors import UserError
 from lib.graph.scales import GraphScale, scales_from_state
 from lib.joints import JOINT_SETS, JointSet
-from lib.models.hgn import HGN
+from lib.models.attention import SoftmaxAttention
+from lib.models.baselines.modulated_gcn import ModulatedGCN
+from lib.models.baselines.sem_gcn import SemGCN
+from lib.models.baselines.simple_baseline import SimpleBaseline
+from lib.models.folded import fold
+from lib.models.hgn import HGN, STAGES
+from lib.models.modulated_graph_conv import ModulatedSemGraphConv
+from lib.models.non_local import NonLocal
+from lib.models.sem_graph_conv import SemGraphConv
+from lib.models.transformer import Transformer
 from lib.run_dir import newest_runs
 
 RELEASED_WEIGHTS_DIR = "HGN_human36J_train_human36"
@@ -20,9 +33,49 @@ def build_joint_set(cfg: Config) -> JointSet:
     return JOINT_SETS[cfg.DATASET.target_joint_set]
 
 
-def build_model(cfg: Config, scales: list[GraphScale]) -> HGN:
-    """The configured network on these graphs, freshly initialised from torch's global random state."""
-    return HGN(scales, cfg.MODEL.hidden_dim, cfg.MODEL.fusion)
+def _build_hgn(m: ModelConfig, scales: list[GraphScale]) -> HGN:
+    conv = ModulatedSemGraphConv if m.modulation else SemGraphConv
+    attention = SoftmaxAttention if m.attention == "softmax" else NonLocal
+    return HGN(scales[: m.scales], m.hidden_dim, m.fusion, m.depth or STAGES, conv, attention)
+
+
+NETWORKS: dict[str, Callable[[ModelConfig, list[GraphScale]], nn.Module]] = {
+    "HGN": _build_hgn,
+    # One vector for the whole body is wider than a joint's features: 1024 units where those have 128 channels.
+    "SimpleBaseline": lambda m, scales: SimpleBaseline(len(scales[0]), 8 * m.hidden_dim, m.depth or 2),
+    "SemGCN": lambda m, scales: SemGCN(scales[0], m.hidden_dim, m.depth or 4),
+    "ModulatedGCN": lambda m, scales: ModulatedGCN(scales[0], m.hidden_dim, m.depth or 4),
+    "Transformer": lambda m, scales: Transformer(len(scales[0]), m.hidden_dim, m.depth or 6),
+}
+"""MODEL.name -> the network of a configuration's MODEL section on [skeleton, coarse mesh, fine mesh]."""
+
+
+def build_model(cfg: Config, scales: list[GraphScale]) -> nn.Module:
+    """The configured network on these graphs, freshly initialised from torch's global random state.
+
+    Every network maps pose2d (B, J, 2) to an `HGNOutput`.
+    """
+    return NETWORKS[cfg.MODEL.name](cfg.MODEL, scales)
+
+
+def output_scales(cfg: Config, scales: list[GraphScale]) -> list[GraphScale]:
+    """Those of [skeleton, coarse mesh, fine mesh] for which the configured network has an output."""
+    return scales[: cfg.MODEL.scales if cfg.MODEL.name == "HGN" else 1]
+
+
+def can_fold(model: nn.Module) -> bool:
+    """Whether `lib.models.folded` knows the network: HGN with both meshes and the published layers, of any size."""
+    return (
+        isinstance(model, HGN)
+        and len(model.outputs) == 3
+        and all(type(output) is SemGraphConv for output in model.outputs)
+        and all(type(block.non_local) is NonLocal for stage in model.stages for block in stage)
+    )
+
+
+def build_predictor(model: nn.Module) -> nn.Module:
+    """A copy of the network in evaluation mode, folded where that is known."""
+    return fold(model) if can_fold(model) else copy.deepcopy(model).eval()
 
 
 def find_weights(cfg: Config) -> Path:
@@ -50,8 +103,8 @@ def find_weights(cfg: Config) -> Path:
     )
 
 
-def load_network(path: str | Path, cfg: Config, build_scales) -> tuple[HGN, list[GraphScale], dict[str, Any]]:
-    """The network of a checkpoint, its graphs and everything else the checkpoint holds.
+def load_network(path: str | Path, cfg: Config, build_scales) -> tuple[nn.Module, list[GraphScale], dict[str, Any]]:
+    """The network of a checkpoint, the graphs of its outputs and everything else the checkpoint holds.
 
     This project's checkpoints carry configuration and hierarchy and need nothing else; for released weights, which
     carry neither, the network follows `cfg` on the graphs that `build_scales()` returns.
@@ -60,14 +113,21 @@ def load_network(path: str | Path, cfg: Config, build_scales) -> tuple[HGN, list
     if content.get("format") == checkpoint.FORMAT:
         try:
             scales = scales_from_state(content["scales"])
-            stored = config_from_dict(content["config"], path)
-            if len(content["model_state_dict"]["input_conv.gconv.bias"]) != stored.MODEL.hidden_dim:
-                raise ValueError("MODEL.hidden_dim is not that of the weights")  # before anything of that size is made
-            model = build_model(stored, scales)
+            cfg = config_from_dict(content["config"], path)
+            _check_size(cfg.MODEL, content["model_state_dict"])
+            model = build_model(cfg, scales)
         except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
             raise UserError(f"{path}: the checkpoint's hierarchy or configuration is damaged ({error})") from None
     else:
         scales = build_scales()
         model = build_model(cfg, scales)
     checkpoint.load_state(model, content.pop("model_state_dict"), path)
-    return model, scales, content
+    return model, output_scales(cfg, scales), content
+
+
+def _check_size(m: ModelConfig, state: dict[str, Any]) -> None:
+    """ValueError for a width or depth that these weights cannot have, before anything of that size is made."""
+    if m.hidden_dim > max(max(value.shape, default=0) for value in state.values()):
+        raise ValueError("MODEL.hidden_dim is not that of the weights")
+    if m.depth > len(state):
+        raise ValueError("MODEL.depth is not that of the weights")

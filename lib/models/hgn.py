@@ -18,12 +18,15 @@ from lib.graph.scales import GraphScale
 from lib.models.non_local import NonLocal
 from lib.models.sem_graph_conv import GraphConv, ResGraphConv, SemGraphConv
 
-SCALES_PER_STAGE = (2, 2, 3, 3)
-"""How many of the scales take part in each stage; before the first stage there is only the skeleton."""
+STAGES = 4
+"""Stages of the published network."""
 
 
 class HGNOutput(NamedTuple):
-    """pose3d (B, J, 3), metres, camera axes, root-relative; meshes (B, R, 3) per mesh scale, real nodes, same space."""
+    """pose3d (B, J, 3), metres, camera axes, root-relative; meshes (B, R, 3) per mesh scale, real nodes, same space.
+
+    Networks without meshes have the same output with `meshes` empty.
+    """
 
     pose3d: torch.Tensor
     meshes: tuple[torch.Tensor, ...]
@@ -32,23 +35,33 @@ class HGNOutput(NamedTuple):
 class HGN(nn.Module):
     """The whole network on the given graphs.
 
-    scales: [skeleton, coarse mesh, fine mesh]; hidden_dim: channels C of all features; fusion: "released" updates one
-    scale after the other, "parallel" all at once (docs/architecture.md, deviation 1).
+    scales: [skeleton, coarse mesh, fine mesh], or without the last or both; hidden_dim: channels C of all features;
+    fusion: "released" updates one scale after the other, "parallel" all at once (docs/architecture.md, deviation 1);
+    stages: their number; conv, attention: classes of the graph convolution (adjacency, in, out) and of the layer over all
+    nodes (channels) where they are not the published ones (docs/architecture.md, options 2 and 3).
     """
 
-    def __init__(self, scales: list[GraphScale], hidden_dim: int = 128, fusion: str = "released"):
+    def __init__(
+        self,
+        scales: list[GraphScale],
+        hidden_dim: int = 128,
+        fusion: str = "released",
+        stages: int = STAGES,
+        conv: type[SemGraphConv] = SemGraphConv,
+        attention: type[nn.Module] = NonLocal,
+    ):
         super().__init__()
-        skeleton = scales[0]
-        self.input_conv = GraphConv(skeleton.adjacency, 2, hidden_dim)
+        skeleton, sizes = scales[0], [len(scale) for scale in scales]
+        counts = scales_per_stage(stages, len(scales))
+        self.input_conv = GraphConv(skeleton.adjacency, 2, hidden_dim, conv)
         self.stages = nn.ModuleList(
-            nn.ModuleList(Block(scale, hidden_dim) for scale in scales[:count]) for count in SCALES_PER_STAGE
+            nn.ModuleList(Block(scale, hidden_dim, conv, attention) for scale in scales[:count]) for count in counts
         )
-        counts = (1, *SCALES_PER_STAGE, SCALES_PER_STAGE[-1])
-        sizes = [len(scale) for scale in scales]
         self.fusions = nn.ModuleList(
-            Fusion(sizes[:before], sizes[:after], sequential=fusion == "released") for before, after in pairwise(counts)
+            Fusion(sizes[:before], sizes[:after], sequential=fusion == "released")
+            for before, after in pairwise((1, *counts, counts[-1]))
         )
-        self.outputs = nn.ModuleList(SemGraphConv(scale.adjacency, hidden_dim, 3) for scale in scales)
+        self.outputs = nn.ModuleList(conv(scale.adjacency, hidden_dim, 3) for scale in scales)
         for index, scale in enumerate(scales):
             self.register_buffer(f"real_nodes_{index}", torch.as_tensor(scale.real_nodes), persistent=False)
 
@@ -66,13 +79,25 @@ class HGN(nn.Module):
         return HGNOutput(pose3d, tuple(meshes))
 
 
+def scales_per_stage(stages: int, scales: int) -> list[int]:
+    """How many of the scales take part in each stage: the skeleton and the coarse mesh in all, the fine mesh from the
+    middle on. Before the first stage there is only the skeleton. Published: 2, 2, 3, 3."""
+    return [min(scales, 3 if stage >= stages // 2 else 2) for stage in range(stages)]
+
+
 class Block(nn.Module):
     """One scale's part of a stage: ResGraphConv, then NonLocal; (N, B, C) to (N, B, C)."""
 
-    def __init__(self, scale: GraphScale, channels: int):
+    def __init__(
+        self,
+        scale: GraphScale,
+        channels: int,
+        conv: type[SemGraphConv] = SemGraphConv,
+        attention: type[nn.Module] = NonLocal,
+    ):
         super().__init__()
-        self.res = ResGraphConv(scale.adjacency, channels)
-        self.non_local = NonLocal(channels)
+        self.res = ResGraphConv(scale.adjacency, channels, conv)
+        self.non_local = attention(channels)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.non_local(self.res(x))

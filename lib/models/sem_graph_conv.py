@@ -62,11 +62,16 @@ def runs_sparse(x: torch.Tensor) -> bool:
 
 
 class GraphConv(nn.Module):
-    """SemGraphConv, batch normalisation over channels, ReLU: (N, B, in_channels) to (N, B, out_channels)."""
+    """Graph convolution, batch normalisation over channels, ReLU: (N, B, in_channels) to (N, B, out_channels).
 
-    def __init__(self, adjacency: np.ndarray, in_channels: int, out_channels: int):
+    conv: the class of the graph convolution, made of (adjacency, in_channels, out_channels).
+    """
+
+    def __init__(
+        self, adjacency: np.ndarray, in_channels: int, out_channels: int, conv: type[nn.Module] = SemGraphConv
+    ):
         super().__init__()
-        self.gconv = SemGraphConv(adjacency, in_channels, out_channels)
+        self.gconv = conv(adjacency, in_channels, out_channels)
         self.bn = nn.BatchNorm1d(out_channels)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -77,10 +82,10 @@ class GraphConv(nn.Module):
 class ResGraphConv(nn.Module):
     """x + GraphConv(GraphConv(x)), channels unchanged: (N, B, C) to (N, B, C)."""
 
-    def __init__(self, adjacency: np.ndarray, channels: int):
+    def __init__(self, adjacency: np.ndarray, channels: int, conv: type[nn.Module] = SemGraphConv):
         super().__init__()
-        self.conv1 = GraphConv(adjacency, channels, channels)
-        self.conv2 = GraphConv(adjacency, channels, channels)
+        self.conv1 = GraphConv(adjacency, channels, channels, conv)
+        self.conv2 = GraphConv(adjacency, channels, channels, conv)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return x + self.conv2(self.conv1(x))

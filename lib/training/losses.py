@@ -13,6 +13,7 @@ class LossWeights:
     """Weights of the terms; the published loss is 100 MSE(pose3d) + MSE(coarse mesh) + MSE(fine mesh) in metres."""
 
     joint: float = 100.0
+    mesh: float = 1.0
     normal: float = 0.0
     edge: float = 0.0
 
@@ -26,11 +27,13 @@ def hgn_losses(
 ) -> dict[str, torch.Tensor]:
     """{"joint", "mesh_0", "mesh_1"[, "normal", "edge"]: scalar}, means over all elements.
 
-    pose3d (B, J, 3) and meshes (B, R, 3) are targets in metres; faces (F, 3) per mesh scale index its real nodes.
+    pose3d (B, J, 3) and meshes (B, R, 3) are targets in metres; faces (F, 3) per mesh scale index its real nodes. Targets
+    of meshes that the network has no output for are skipped.
     """
     terms = {"joint": weights.joint * F.mse_loss(output.pose3d, pose3d)}
+    meshes = meshes[: len(output.meshes)]
     for i, (predicted, target) in enumerate(zip(output.meshes, meshes, strict=True)):
-        terms[f"mesh_{i}"] = F.mse_loss(predicted, target)
+        terms[f"mesh_{i}"] = weights.mesh * F.mse_loss(predicted, target)
     if weights.normal:
         terms["normal"] = weights.normal * sum(map(normal_loss, output.meshes, meshes, faces))
     if weights.edge:
