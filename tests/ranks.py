@@ -23,7 +23,7 @@ from lib.distributed import GlobalBatchNorm1d, Group, distribute, process_group
 from lib.errors import Stopped, UserError
 from lib.evaluation.evaluate import evaluate_table
 from lib.graph.scales import GraphScale
-from lib.models.hgn import HGN
+from lib.models.factory import build_model
 from lib.pose_table import PoseTable
 from lib.run_dir import RunDir, create_run_dir
 from lib.training import trainer as trainer_module
@@ -32,11 +32,14 @@ from lib.training.batches import Augmentation, BatchSource
 from lib.training.losses import LossWeights, hgn_losses
 from lib.training.trainer import Trainer
 from main.train import main
+from tests.networks import NETWORKS
 from tests.plain.hgn import randomise
 from tests.tables import FIVE_JOINTS, random_table
 
 SAMPLES, BATCH = 9, 8  # a whole batch, then one sample, so that all ranks but the first have none of it
 NOISE = DetectionNoise((0.0,), (2.0,), (0.1,), (384, 288))
+DETERMINISTIC = {name: model for name, model in NETWORKS.items() if model.name != "SimpleBaseline"}
+"""Networks without dropout, whose random numbers are each rank's own."""
 AUGMENTATION = Augmentation(FIVE_JOINTS.flip_permutation, True, 20.0, 0.5, NOISE)
 
 
@@ -72,6 +75,7 @@ def everything(scales: list[GraphScale], folder: Path) -> dict[str, Any]:
     with process_group() as group:
         return {
             "steps": steps(scales, group),
+            "networks": {name: steps(scales, group, model) for name, model in DETERMINISTIC.items()},
             "moments": moments(group),
             "report": [report(scales, group, count) for count in (11, 1)],
             "float32 report": report(scales, group, 11, torch.float32),
@@ -104,24 +108,26 @@ def table_of(scales: list[GraphScale], count: int, seed: int = 0) -> PoseTable:
     return random_table(count, seed, FIVE_JOINTS, tuple(len(scale.real_nodes) for scale in scales[1:]))
 
 
-def model_of(scales: list[GraphScale], dtype: torch.dtype = torch.float64) -> HGN:
+def model_of(
+    scales: list[GraphScale], dtype: torch.dtype = torch.float64, model: ModelConfig = ModelConfig(hidden_dim=4)
+) -> nn.Module:
     torch.manual_seed(0)
-    model = HGN(scales, hidden_dim=4)
-    randomise(model)
-    return model.to(dtype)
+    network = build_model(replace(config(Path()), MODEL=model), scales)
+    randomise(network)
+    return network.to(dtype)
 
 
-def steps(scales: list[GraphScale], group: Group) -> list[dict[str, np.ndarray]]:
+def steps(scales: list[GraphScale], group: Group, kind: ModelConfig = ModelConfig(hidden_dim=4)) -> list[dict[str, np.ndarray]]:
     """Loss and gradients of every step of an epoch, without updates."""
     tables, device = [table_of(scales, SAMPLES)], torch.device("cpu")
     batches = DoubleBatches(tables, device, BATCH, True, 3, AUGMENTATION, group)
-    model = model_of(scales)
+    model = model_of(scales, model=kind)
     forward = distribute(model, sync_bn=True) if group.size > 1 else model
     found = []
     for step in range(batches.steps()):
         batch, weight = batches.batch(batches.order(1), 1, step), batches.weight(step)
         model.zero_grad()
-        losses = hgn_losses(forward(batch.pose2d), batch.pose3d, batch.meshes, (), LossWeights())
+        losses = hgn_losses(forward(batch.pose2d), batch.pose3d, batch.meshes, (), LossWeights(mesh=kind.mesh_loss_weight))
         (sum(losses.values()) * weight).backward()
         values = group.mean(losses, weight)
         found.append({name: p.grad.numpy().copy() for name, p in model.named_parameters()})

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import nn
 
 from lib import checkpoint
 from lib.config import Config, DatasetConfig, ModelConfig, config_to_dict
@@ -11,8 +12,8 @@ from lib.graph.adjacency import skeleton_adjacency
 from lib.graph.scales import GraphScale, scales_to_state
 from lib.joints import HUMAN36M_17
 from lib.models.factory import build_model
-from lib.models.hgn import HGN
 
+TINY = ModelConfig(hidden_dim=8)
 TETRAHEDRON = np.array([(0, 1, 2), (0, 3, 1), (0, 2, 3), (1, 3, 2)])
 OCTAHEDRON = np.array([(0, 2, 4), (2, 1, 4), (1, 3, 4), (3, 0, 4), (2, 0, 5), (1, 2, 5), (3, 1, 5), (0, 3, 5)])
 
@@ -32,18 +33,18 @@ def tiny_scales() -> list[GraphScale]:
     return [skeleton, _mesh_scale(TETRAHEDRON, 1), _mesh_scale(OCTAHEDRON, 2)]
 
 
-def tiny_network(cfg: Config) -> HGN:
+def tiny_network(cfg: Config) -> nn.Module:
     """The same weights at every call; outputs are some decimetres large."""
     torch.manual_seed(0)
     model = build_model(cfg, tiny_scales())
-    for output in model.outputs:
-        torch.nn.init.uniform_(output.bias, -0.1, 0.1)
+    for output in model.outputs if cfg.MODEL.name == "HGN" else ():
+        nn.init.uniform_(output.bias, -0.1, 0.1)
     return model
 
 
-def save_tiny_weights(path: Path, **changes) -> Path:
+def save_tiny_weights(path: Path, model: ModelConfig = TINY, **changes) -> Path:
     """A checkpoint as a training run writes it, with entries replaced by `changes`."""
-    cfg = Config(DATASET=DatasetConfig(("Synthetic",), ("Synthetic",)), MODEL=ModelConfig(hidden_dim=8))
+    cfg = Config(DATASET=DatasetConfig(("Synthetic",), ("Synthetic",)), MODEL=model)
     content = {
         "epoch": 1,
         "model_state_dict": tiny_network(cfg).state_dict(),

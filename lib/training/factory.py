@@ -10,7 +10,7 @@ from lib.training.losses import LossWeights
 def build_loss_weights(cfg: Config) -> LossWeights:
     """MODEL.*_loss_weight."""
     m = cfg.MODEL
-    return LossWeights(m.joint_loss_weight, m.mesh_loss_weight, m.normal_loss_weight, m.edge_loss_weight)
+    return LossWeights(m.joint_loss_weight, m.normal_loss_weight, m.edge_loss_weight, m.mesh_loss_weight)
 
 
 def build_augmentation(cfg: Config) -> Augmentation:

@@ -13,9 +13,9 @@ class LossWeights:
     """Weights of the terms; the published loss is 100 MSE(pose3d) + MSE(coarse mesh) + MSE(fine mesh) in metres."""
 
     joint: float = 100.0
-    mesh: float = 1.0
     normal: float = 0.0
     edge: float = 0.0
+    mesh: float = 1.0
 
 
 def hgn_losses(

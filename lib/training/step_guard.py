@@ -23,22 +23,25 @@ class StepGuard:
 
     def __init__(self, model: nn.Module, optimizer: torch.optim.Optimizer, allowed: int):
         self.optimizer, self.allowed = optimizer, allowed
-        self.statistics = [b for b in model.buffers() if b.is_floating_point()]
-        self.before = torch.cat(self.statistics)
-        self.count = torch.zeros((), dtype=torch.long, device=self.before.device)
+        names = ("running_mean", "running_var")
+        # A network without batch normalisation has none.
+        self.statistics = [b for name, b in model.named_buffers() if name.endswith(names)]
+        self.count = torch.zeros((), dtype=torch.long, device=next(model.parameters()).device)
         self.steps: list[tuple[int, torch.Tensor]] = []
 
     def begin(self) -> None:
         """To be called before the forward pass."""
-        self.before = torch.cat(self.statistics)
+        if self.statistics:
+            self.before = torch.cat(self.statistics)
 
     def step(self, number: int, loss: torch.Tensor, norm: torch.Tensor) -> torch.Tensor:
         """Step number `number` with this loss and norm of its gradient, scalars; a bool scalar: whether it was taken."""
         finite = torch.isfinite(loss + norm)
         taken = finite & (self.count <= self.allowed)
         self.count += ~finite
-        after = torch.where(taken, torch.cat(self.statistics), self.before)
-        torch._foreach_copy_(self.statistics, list(after.split([len(b) for b in self.statistics])))
+        if self.statistics:
+            after = torch.where(taken, torch.cat(self.statistics), self.before)
+            torch._foreach_copy_(self.statistics, list(after.split([len(b) for b in self.statistics])))
         # PyTorch's own protocol between its gradient scaler and its fused optimisers, which look at found_inf on the
         # device. Those without a fused form, RMSprop, make the host wait.
         if getattr(self.optimizer, "_step_supports_amp_scaling", False):

@@ -81,6 +81,14 @@ def test_the_same_global_batch_gives_the_loss_and_gradients_of_one_process(ranks
             assert_close(step | {"rows": 0}, expected | {"rows": 0}, 1e-9)
 
 
+@pytest.mark.parametrize("name", DETERMINISTIC)
+def test_so_do_the_gradients_of_every_network(ranks, alone, name):
+    for rank in ranks:
+        for step, expected in zip(rank["networks"][name], alone["networks"][name], strict=True):
+            largest = max(np.abs(value).max() for value in expected.values())
+            assert_close(step | {"rows": 0}, expected | {"rows": 0}, 1e-9 * max(largest, 1))
+
+
 def test_global_batch_norm_is_the_batch_norm_of_all_rows_also_far_from_zero_in_float32(ranks, alone):
     assert [len(rank["moments"]["x"]) for rank in ranks] == [6, 7, 0][: len(ranks)]
     for rank in ranks:

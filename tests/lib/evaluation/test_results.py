@@ -86,3 +86,14 @@ def test_samples_are_spread_over_the_table(tmp_path, predictions, monkeypatch):
     assert {p.name[:14] for p in tmp_path.iterdir()} == {"picture_000000", "picture_000003"}
     write_images(tmp_path, TABLE, predictions, SCALES, FIVE_JOINTS, count=9)
     assert len({p.name[:14] for p in tmp_path.iterdir()}) == 4
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_a_network_with_fewer_meshes_leaves_the_arrays_and_files_of_those_it_has(tmp_path, predictions, count):
+    fewer = Predictions(predictions.pose3d, predictions.meshes[:count])
+    write_results(tmp_path, TABLE, fewer, make_report(fewer))
+    with np.load(tmp_path / "predictions.npz", allow_pickle=False) as z:
+        assert [name for name in z.files if name.startswith("mesh")] == ["mesh_coarse"][:count]
+    write_images(tmp_path / "vis", TABLE, fewer, SCALES, FIVE_JOINTS, count=1)
+    kinds = {p.stem.split("_", 2)[2] for p in (tmp_path / "vis").iterdir()}
+    assert kinds == {"pose"} | ({"mesh_coarse"} if count else set())

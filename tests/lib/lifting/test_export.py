@@ -10,6 +10,7 @@ from lib.lifting.export import CHECKED_BATCHES, TOLERANCE, export, onnx_model
 from lib.lifting.lifter import load_model
 from lib.models.folded import fold
 from lib.models.hgn import HGN
+from tests.networks import NETWORKS
 from tests.plain.hgn import randomise
 from tests.tiny_weights import save_tiny_weights
 
@@ -106,3 +107,13 @@ def test_unknown_endings_and_missing_packages_are_one_clear_line(network, tmp_pa
     monkeypatch.setitem(__import__("sys").modules, "onnx", None)
     with pytest.raises(UserError, match=r"onnx is missing.*pip install onnx onnxruntime"):
         export(model, faces, tmp_path / "hgn.onnx")
+
+
+@pytest.mark.parametrize("name", [name for name in NETWORKS if name not in ("HGN", "HGN, no mesh losses")])
+def test_a_network_that_cannot_be_folded_is_refused_in_one_line_and_leaves_no_file(tmp_path, name):
+    model, faces = load_model(save_tiny_weights(tmp_path / "w.pth.tar", NETWORKS[name]))
+    for path in (tmp_path / "hgn.onnx", tmp_path / "hgn.pt2"):
+        with pytest.raises(UserError, match=r"cannot be exported; only HGN can, with MODEL.scales 3") as raised:
+            export(model, faces, path)
+        assert "\n" not in str(raised.value)
+        assert not path.exists()

@@ -11,7 +11,9 @@ from lib.lifting.keypoints.prepare import prepare_people
 from lib.lifting.keypoints.readers import Keypoints
 from lib.lifting.lifter import Lifter, load_model, prepare_usable, smoothed, with_root_translation
 from lib.lifting.virtual_camera import virtual_camera
+from lib.lifting.writers import WRITERS, write_poses
 from lib.models.hgn import HGNOutput
+from tests.networks import NETWORKS
 from tests.stick_person import SIZE, C, F, stick_people
 from tests.tiny_weights import save_tiny_weights
 
@@ -199,3 +201,27 @@ def test_weights_for_other_joints_are_refused(tmp_path):
     path = save_tiny_weights(tmp_path / "w.pth.tar", joint_names=list(COCO_17.names))
     with pytest.raises(UserError, match=r"trained on other joints \(Nose, L_Eye, R_Eye, \.\.\.\)"):
         load_model(path)
+
+
+@pytest.mark.parametrize("model", NETWORKS.values(), ids=NETWORKS.keys())
+def test_every_network_lifts_and_brings_the_meshes_it_has(tmp_path, model):
+    path = save_tiny_weights(tmp_path / "w.pth.tar", model)
+    network, faces = load_model(path)
+    sequence = Lifter(path, average_flip=True).lift(prepare_people([keypoints_of(0)]))[0]
+    count = model.scales - 1 if model.name == "HGN" else 0
+    assert [mesh.shape[1] for mesh in sequence.meshes] == [4, 6][:count]
+    assert [len(f) for f in faces] == [len(f) for f in sequence.faces] == [4, 8][:count]
+    assert np.isfinite(sequence.pose3d).all()
+    view = virtual_camera(pixels_of(0), SIZE, None)
+    with torch.inference_mode():
+        pose3d = network.eval()(torch.as_tensor(view.pose2d)).pose3d.double().numpy()
+    straight = Lifter(path).lift(prepare_people([keypoints_of(0)]))[0].pose3d
+    np.testing.assert_allclose(straight, (pose3d - pose3d[:, :1]) @ view.rotation, atol=1e-5)
+
+
+@pytest.mark.parametrize("ending", [e for e in WRITERS if e not in (".gif", ".mp4")])
+def test_what_a_network_without_meshes_lifts_can_be_written(tmp_path, ending):
+    lifter = Lifter(save_tiny_weights(tmp_path / "w.pth.tar", NETWORKS["SimpleBaseline"]))
+    sequence = lifter(pixels_of(0)[:1], SIZE)
+    write_poses(tmp_path / f"out{ending}", [sequence])
+    assert (tmp_path / f"out{ending}").stat().st_size > 100

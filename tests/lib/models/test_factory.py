@@ -1,6 +1,7 @@
 import os
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args, get_type_hints
 
 import pytest
 import torch
@@ -10,9 +11,21 @@ from lib.config import Config, DatasetConfig, ModelConfig, RunConfig, TestConfig
 from lib.errors import UserError
 from lib.graph.scales import scales_to_state
 from lib.joints import HUMAN36M_17
-from lib.models.factory import build_joint_set, build_model, find_weights, load_network
+from lib.models import factory
+from lib.models.factory import (
+    build_joint_set,
+    build_model,
+    build_predictor,
+    can_fold,
+    find_weights,
+    load_network,
+    output_scales,
+)
+from lib.models.folded import FoldedHGN
 from lib.models.hgn import HGN
 from lib.training.factory import build_augmentation, build_loss_weights
+from tests.networks import NETWORKS
+from tests.plain.hgn import randomise
 
 DATASET = DatasetConfig(("Human36M",), ("Human36M",))
 
@@ -44,9 +57,9 @@ def test_both_fusions_train_and_differ(small_scales):
 
 
 def test_factories_hand_on_what_the_configuration_says():
-    cfg = config(MODEL=ModelConfig(joint_loss_weight=7, normal_loss_weight=2, edge_loss_weight=3))
+    cfg = config(MODEL=ModelConfig(joint_loss_weight=7, mesh_loss_weight=5, normal_loss_weight=2, edge_loss_weight=3))
     weights = build_loss_weights(cfg)
-    assert (weights.joint, weights.normal, weights.edge) == (7, 2, 3)
+    assert (weights.joint, weights.mesh, weights.normal, weights.edge) == (7, 5, 2, 3)
     assert build_joint_set(cfg) is HUMAN36M_17
 
 
@@ -65,6 +78,90 @@ def test_augmentation_is_off_unless_asked_for():
     on = build_augmentation(replace(cfg, AUG=replace(cfg.AUG, flip=True, rotate_factor=30.0, view_probability=0.5)))
     assert (on.flip, on.rotate_degrees, on.view_probability) == (True, 30, 0.5)
     assert on.flip_permutation.tolist() == HUMAN36M_17.flip_permutation.tolist()
+
+
+# --- kinds of networks
+
+
+def test_every_name_of_the_configuration_is_a_network():
+    assert set(factory.NETWORKS) == set(get_args(get_type_hints(ModelConfig)["name"]))
+    assert {m.name for m in NETWORKS.values()} == set(factory.NETWORKS)
+
+
+def test_every_option_of_hgn_changes_the_network_and_the_defaults_are_the_published_one(small_scales):
+    def outline(**keys):
+        model = build_model(config(MODEL=ModelConfig(hidden_dim=8, **keys)), small_scales)
+        return repr(model), [f.sequential for f in model.fusions]
+
+    assert outline() == outline(depth=4, scales=3, fusion="released", modulation=False, attention="nonlocal")
+    options = (
+        {"depth": 5},
+        {"scales": 1},
+        {"scales": 2},
+        {"fusion": "parallel"},
+        {"modulation": True},
+        {"attention": "softmax"},
+    )
+    changed = [str(outline(**option)) for option in options]
+    assert len({str(outline()), *changed}) == 1 + len(options)
+
+
+@pytest.mark.parametrize("name", ["SimpleBaseline", "SemGCN", "ModulatedGCN", "Transformer"])
+def test_width_and_depth_of_the_others_follow_from_the_configuration(small_scales, name):
+    def count(**keys):
+        model = build_model(config(MODEL=ModelConfig(name, **keys)), small_scales)
+        return sum(p.numel() for p in model.parameters())
+
+    published = {"SimpleBaseline": 2, "SemGCN": 4, "ModulatedGCN": 4, "Transformer": 6}[name]
+    assert count(hidden_dim=8) == count(hidden_dim=8, depth=published)
+    per_block = count(hidden_dim=8, depth=3) - count(hidden_dim=8, depth=2)
+    assert count(hidden_dim=8, depth=5) - count(hidden_dim=8, depth=3) == 2 * per_block > 0
+    assert count(hidden_dim=16) > 2 * count(hidden_dim=8)
+
+
+@pytest.mark.parametrize("model", NETWORKS.values(), ids=NETWORKS.keys())
+def test_every_network_has_the_outputs_of_its_scales_for_any_batch_and_samples_do_not_see_each_other(
+    small_scales, model
+):
+    network = build_model(config(MODEL=model), small_scales).double()
+    randomise(network)
+    pose2d = torch.rand(3, 5, 2, dtype=torch.float64)
+    shapes = [(len(s.real_nodes), 3) for s in output_scales(config(MODEL=model), small_scales)]
+    network.requires_grad_(False)
+    together = network.eval()(pose2d)
+    for batch in (0, 1, 3):
+        output = network(pose2d[:batch])
+        for part, whole, shape in zip(
+            (output.pose3d, *output.meshes), (together.pose3d, *together.meshes), shapes, strict=True
+        ):
+            assert part.shape == (batch, *shape)
+            assert torch.allclose(part, whole[:batch], rtol=0, atol=1e-9 * float(whole.abs().max()))
+
+
+@pytest.mark.parametrize("model", NETWORKS.values(), ids=NETWORKS.keys())
+def test_what_predicts_says_what_the_network_says_and_keeps_no_tie_to_it(small_scales, model):
+    network = build_model(config(MODEL=model), small_scales).double()
+    randomise(network)
+    pose2d = torch.rand(3, 5, 2, dtype=torch.float64)
+    predictor = build_predictor(network.train().requires_grad_(False))
+    expected = network.eval()(pose2d)
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.add_(1.0)
+    output = predictor(pose2d)
+    for a, b in zip((output.pose3d, *output.meshes), (expected.pose3d, *expected.meshes), strict=True):
+        assert torch.allclose(a, b, rtol=0, atol=1e-9 * float(b.abs().max()))
+    published = model.name == "HGN" and model.scales == 3 and not model.modulation and model.attention == "nonlocal"
+    assert isinstance(predictor, FoldedHGN) == can_fold(network) == published
+
+
+@pytest.mark.parametrize("model", NETWORKS.values(), ids=NETWORKS.keys())
+def test_autocast_and_bfloat16_train_every_network(small_scales, model):
+    network = build_model(config(MODEL=model), small_scales)
+    with torch.autocast("cpu", torch.bfloat16):
+        output = network(torch.rand(3, 5, 2))
+    sum(part.float().square().mean() for part in (output.pose3d, *output.meshes)).backward()
+    assert all(torch.isfinite(p.grad).all() for p in network.parameters())
 
 
 # --- which file TEST.weight_path means
@@ -158,11 +255,32 @@ def test_a_checkpoint_needs_neither_body_model_nor_configuration(tmp_path, small
     assert content["epoch"] == 3
 
 
+@pytest.mark.parametrize("model", NETWORKS.values(), ids=NETWORKS.keys())
+def test_a_checkpoint_of_any_network_brings_it_back_with_the_graphs_of_its_outputs(tmp_path, small_scales, model):
+    cfg = config(MODEL=model)
+    network = build_model(cfg, small_scales)
+    randomise(network)
+    again, scales, _ = load_network(saved(tmp_path / "a", network, cfg, small_scales), config(), never)
+    pose2d = torch.rand(2, 5, 2)
+    expected, output = network.eval()(pose2d), again.eval()(pose2d)
+    assert torch.equal(output.pose3d, expected.pose3d)
+    assert all(map(torch.equal, output.meshes, expected.meshes))
+    assert [len(s.real_nodes) for s in scales] == [5, *(mesh.shape[1] for mesh in output.meshes)]
+
+
+def test_weights_of_one_network_are_not_those_of_another(tmp_path, small_scales):
+    network = build_model(config(MODEL=NETWORKS["SemGCN"]), small_scales)
+    path = saved(tmp_path / "a", network, config(MODEL=NETWORKS["ModulatedGCN"]), small_scales)
+    with pytest.raises(UserError, match="not the weights of this network: it lacks blocks") as raised:
+        load_network(path, config(), never)
+    assert "\n" not in str(raised.value)
+
+
 def test_released_weights_follow_the_configuration_on_the_graphs_of_the_body(tmp_path, small_scales, small_hgn):
     path = tmp_path / "final.pth.tar"
     torch.save({"epoch": 99, "model_state_dict": small_hgn.state_dict()}, path)
     model, scales, content = load_network(path, config(MODEL=ModelConfig(hidden_dim=4)), lambda: small_scales)
-    assert scales is small_scales
+    assert [a is b for a, b in zip(scales, small_scales, strict=True)] == [True] * 3
     assert content["epoch"] == 99
     assert torch.equal(model.state_dict()["outputs.0.weight"], small_hgn.state_dict()["outputs.0.weight"])
 
@@ -204,6 +322,9 @@ DAMAGE = {
     "a configuration of another program": {"config": {"a": 1}},
     "an absurd width": {"config": config_to_dict(config(MODEL=ModelConfig(hidden_dim=2**40)))},
     "a width that is not that of the weights": {"config": config_to_dict(config(MODEL=ModelConfig(hidden_dim=4096)))},
+    "a depth that is not that of the weights": {
+        "config": config_to_dict(config(MODEL=ModelConfig("Transformer", depth=32)))
+    },
     "weights that are none": {"model_state_dict": {"a": 1}},
 }
 

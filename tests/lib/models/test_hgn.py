@@ -4,7 +4,7 @@ import torch
 
 from lib.checkpoint import load_state
 from lib.graph.scales import GraphScale
-from lib.models.hgn import HGN, Fusion, NodeTransfer
+from lib.models.hgn import HGN, Fusion, NodeTransfer, scales_per_stage
 from tests.plain.hgn import PlainHGN, randomise
 
 
@@ -116,6 +116,43 @@ def test_an_empty_batch_gives_empty_outputs_when_testing(small_hgn):
     output = small_hgn.eval()(torch.zeros(0, 5, 2))
     assert output.pose3d.shape == (0, 5, 3)
     assert [m.shape for m in output.meshes] == [(0, 5, 3), (0, 9, 3)]
+
+
+@pytest.mark.parametrize(("scales", "mesh_nodes"), [(1, []), (2, [5]), (3, [5, 9])])
+def test_fewer_scales_give_the_joints_and_the_meshes_that_are_left(small_scales, scales, mesh_nodes):
+    model = HGN(small_scales[:scales], hidden_dim=4)
+    output = model(torch.rand(2, 5, 2))
+    assert output.pose3d.shape == (2, 5, 3)
+    assert [m.shape for m in output.meshes] == [(2, nodes, 3) for nodes in mesh_nodes]
+    _loss(output).backward()
+    assert all(p.grad is not None for p in model.parameters())  # nothing of the scales that are not there is left
+
+
+def test_the_skeleton_alone_is_its_convolutions_one_after_the_other(small_scales):
+    model = HGN(small_scales[:1], hidden_dim=4).double()
+    randomise(model)
+    assert not any("transfers" in name for name, _ in model.named_parameters())
+    x = model.input_conv(_poses(small_scales).transpose(0, 1))
+    for (block,) in model.stages:
+        x = block(x)
+    assert torch.equal(model(_poses(small_scales)).pose3d, model.outputs[0](x).transpose(0, 1))
+
+
+def test_the_fine_mesh_joins_in_the_middle_of_the_stages():
+    assert scales_per_stage(4, 3) == [2, 2, 3, 3]  # as published
+    assert scales_per_stage(6, 3) == [2, 2, 2, 3, 3, 3]
+    assert scales_per_stage(5, 3) == [2, 2, 3, 3, 3]
+    assert scales_per_stage(1, 3) == [3]
+    assert scales_per_stage(4, 2) == [2, 2, 2, 2]
+    assert scales_per_stage(3, 1) == [1, 1, 1]
+
+
+@pytest.mark.parametrize("stages", [1, 6])
+def test_any_number_of_stages_trains(small_scales, stages):
+    model = HGN(small_scales, hidden_dim=4, stages=stages)
+    _loss(model(torch.rand(2, 5, 2))).backward()
+    assert all(p.grad is not None for p in model.parameters())
+    assert len(model.stages) == stages
 
 
 # --- order of the outputs ---

@@ -16,9 +16,10 @@ OPTIMIZERS = {
 class Run:
     """A small network under a guard; every step has its own input, or NaN."""
 
-    def __init__(self, kind, allowed=1):
+    def __init__(self, kind, allowed=1, norm=nn.BatchNorm1d):
         torch.manual_seed(0)
-        self.model = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Linear(4, 1))
+        self.model = nn.Sequential(nn.Linear(3, 4), norm(4), nn.Linear(4, 1))
+        self.model.register_buffer("graph", torch.ones(2, 2))  # a buffer that is no statistic
         self.optimizer = OPTIMIZERS[kind](self.model.parameters())
         self.guard = StepGuard(self.model, self.optimizer, allowed)
 
@@ -103,4 +104,14 @@ def test_the_optimizer_itself_is_left_as_it_was(kind):
     for parameter in run.model.parameters():
         parameter.grad = torch.ones_like(parameter)
     run.optimizer.step()
+    assert not same(run.state(), before)
+
+
+def test_a_network_without_running_statistics_is_guarded_too(kind):
+    run = Run(kind, norm=nn.LayerNorm)
+    assert run.step(0)
+    before = run.state()
+    assert not run.step(1, spoilt=True)
+    assert same(run.state(), before)
+    assert run.step(2)
     assert not same(run.state(), before)
