@@ -6,9 +6,10 @@ from pathlib import Path
 from data.detections import with_detections
 from data.Human36M.dataset import human36m
 from data.Mocap.dataset import mocap
+from data.source import Source
 from data.Synthetic.dataset import synthetic
-from data.table import Source, load_table
-from lib.config import Config
+from data.table import load_table
+from lib.config import Config, DatasetConfig
 from lib.errors import UserError
 from lib.graph.hierarchy import build_hierarchy
 from lib.pose_table import PoseTable
@@ -16,12 +17,12 @@ from smplpytorch.smplpytorch.body_model import BodyModel
 from smplpytorch.smplpytorch.coarse_body import CoarseBody
 from smplpytorch.smplpytorch.load_body import load_body
 
-DATASETS: dict[str, Callable[[Path, BodyModel], Source]] = {
+DATASETS: dict[str, Callable[[DatasetConfig, BodyModel], Source]] = {
     "Human36M": human36m,
     "Synthetic": synthetic,
     "Mocap": mocap,
 }
-"""Name in DATASET.train_list / test_list -> where its annotations lie. Synthetic writes them at its first use."""
+"""Name in DATASET.train_list / test_list -> what reads it. Synthetic writes its files at its first use."""
 
 
 def build_table(cfg: Config, name: str, split: str, body: BodyModel | None = None, notice=print) -> PoseTable:
@@ -29,11 +30,12 @@ def build_table(cfg: Config, name: str, split: str, body: BodyModel | None = Non
     if name not in DATASETS:
         raise UserError(f"unknown data set {name}; known are {', '.join(DATASETS)}")
     body = body or load_body(cfg.MODEL.smpl_dir, notice)
-    data_dir = Path(cfg.DATASET.data_dir)
-    source = DATASETS[name](data_dir, body)
+    source = DATASETS[name](cfg.DATASET, body)
     poolings = [scale.pooling for scale in build_hierarchy(cfg, body.faces) if scale.pooling is not None]
     key = f"{body.digest()}-{cfg.MODEL.coarsen_levels}"
-    table = load_table(source, split, CoarseBody(body, poolings), key, data_dir / name / "cache", cfg.DATASET.workers)
+    bodies = {"neutral": CoarseBody(body, poolings)}
+    cache = Path(cfg.DATASET.data_dir) / name / "cache"
+    table = load_table(source, split, bodies, key, cache, cfg.DATASET.workers)
     if not cfg.DATASET.use_gt_input and cfg.DATASET.detection_file:
         table = with_detections(table, cfg.DATASET.detection_file, cfg.DATASET.input_joint_set)
     return table

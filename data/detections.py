@@ -47,7 +47,7 @@ def with_detections(table: PoseTable, path: str | Path, joint_set: str) -> PoseT
         raise UserError(f"{path}: NaN or infinite coordinates, first in {bad}")
     pixels, _ = convert_joints(pixels, joint_set)
     width, height = np.asarray(table.image_size, np.float64).T
-    return replace(table, pose2d=pixel_to_normalized(pixels, width, height).astype(np.float32))
+    return replace(table, pose2d=pixel_to_normalized(pixels, width, height).astype(np.float32), input2d="detected")
 
 
 def _read(path: Path) -> dict:

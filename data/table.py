@@ -1,131 +1,108 @@
-"""All samples of a split as arrays, made once from annotations and body model and kept in a memory-mapped cache."""
+"""All samples of a split as arrays, made once from a data set's chunks and a body model and kept in a memory-mapped cache."""
 
 import json
-import os
-import shutil
-import tempfile
-from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, fields
+from collections.abc import Iterator, Mapping
 from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
-from data.Human36M.annotations import FILE_PARTS, SubjectSamples, find_file, read_subject
-from lib.camera import camera_to_pixel, pixel_to_normalized, world_to_camera
+from data.cache import Columns, new_entry, open_entry, remove_old_entries
+from data.source import Chunk, SmplFrames, Source
+from lib.camera import camera_to_pixel, pixel_to_normalized
 from lib.errors import UserError
-from lib.files import remove_leftovers
 from lib.joints import SMPL_24
 from lib.pose_table import PoseTable
 from smplpytorch.smplpytorch.coarse_body import CoarseBody
 
-CACHE_VERSION = 1
+CACHE_VERSION = 2
 
 MAX_BETA = 3.0
 """Shapes with any larger |beta| are failed fits; the mean shape replaces them, as in the release."""
 
-
-@dataclass(frozen=True)
-class SplitRule:
-    """Which samples make a split: subjects, every frame_stride-th frame, without the dropped (subject, action, subaction)."""
-
-    subjects: tuple[int, ...]
-    frame_stride: int
-    dropped: tuple[tuple[int, int, int], ...] = ()
-
-
-@dataclass(frozen=True)
-class Source:
-    """Where a data set's annotations lie and how they are split; action_names None: as the annotations say."""
-
-    folder: Path
-    splits: dict[str, SplitRule]
-    action_names: tuple[str, ...] | None = None
+Bodies = Mapping[str, CoarseBody]
+"""{gender: body}; "neutral" is always there and stands in for the others."""
 
 
 def load_table(
-    source: Source, split: str, body: CoarseBody, body_key: str, cache: Path, workers: int = 0, progress: bool = True
+    source: Source, split: str, bodies: Bodies, body_key: str, cache: Path, workers: int = 0, progress: bool = True
 ) -> PoseTable:
     """The split's table from `cache`, built first when the cache is missing or any of its sources changed.
 
-    body_key: identity of the body model and hierarchy behind `body`; workers: processes that read subjects side by
-    side (0: in this process), the arrays do not depend on it.
+    body_key: identity of the body models and hierarchy behind `bodies`; workers: processes that may read side by side
+    (0: this one only), the arrays do not depend on it. Where no cache can be written, one line says so and the table is
+    made in memory.
     """
-    rule = source.splits[split]
-    key = _cache_key(source, rule, body_key)
+    key = _cache_key(source, split, body_key)
     folder = cache / f"{split}-{key[:16]}"
-    table = _open_cache(folder, key)
-    if table is None:
-        table = build_table_arrays(source, rule, body, workers, progress)
-        if _write_cache(folder, key, table):
-            for old in cache.glob(f"{split}-*"):
-                if old != folder:
-                    shutil.rmtree(old, ignore_errors=True)
-            table = _open_cache(folder, key) or table  # another process may have put its own in place just now
+    table = open_entry(folder, key)
+    if table is not None:
+        return table
+    try:
+        with new_entry(folder) as temporary:
+            _, meta = _fill(Columns(temporary), source, split, bodies, workers, progress)
+            (temporary / "meta.json").write_text(json.dumps({"key": key, **meta}))
+    except OSError as error:
+        tqdm.write(f"{folder}: the cache could not be written ({error.strerror}); going on without it")
+        return build_table_arrays(source, split, bodies, workers, progress)
+    remove_old_entries(cache)
+    table = open_entry(folder, key)
+    if table is None:  # another process has put its own in place just now, or the disk lost it
+        return build_table_arrays(source, split, bodies, workers, progress)
     return table
 
 
 def build_table_arrays(
-    source: Source, rule: SplitRule, body: CoarseBody, workers: int = 0, progress: bool = True
+    source: Source, split: str, bodies: Bodies, workers: int = 0, progress: bool = True
 ) -> PoseTable:
-    """Read, convert, pose and pool all samples of a split; UserError when nothing is left."""
-    if not rule.subjects:
-        raise UserError(
-            f"{source.folder}: this split has no subjects; motion capture gets them by "
-            "prepare_data.py mocap --train-subjects or --test-subjects"
-        )
-    jobs = [
-        (source.folder, subject, rule.frame_stride, frozenset(d[1:] for d in rule.dropped if d[0] == subject))
-        for subject in rule.subjects
-    ]
-    for folder, subject, *_ in jobs:  # all missing files are told before any is read
-        for part in FILE_PARTS:
-            find_file(folder, subject, part)
-    parts, action_names = [], {}
-    with _pool(min(workers, len(jobs))) as pool:
-        results = pool.map(_read_job, jobs) if pool else map(_read_job, jobs)
-        for samples in tqdm(results, total=len(jobs), desc="reading subjects", disable=not progress):
-            for index, name in samples.action_names.items():
-                action_names.setdefault(index, name)
-            parts.append(_subject_arrays(samples, body))
-            _tell_dropped(samples, rule.subjects[len(parts) - 1])
-    columns = {name: np.concatenate([p[name] for p in parts]) for name in parts[0] if "meshes" not in name}
-    if not len(columns["names"]):
-        raise UserError(
-            f"{source.folder}: no samples are left for subjects {rule.subjects}, every {rule.frame_stride}th frame"
-        )
-    order = np.argsort(columns["names"], kind="stable")
-    columns = {name: value[order] for name, value in columns.items()}
-    for name in ("meshes", "flipped_meshes"):
-        columns[name] = tuple(np.concatenate(m)[order] for m in zip(*(p.pop(name) for p in parts), strict=True))
-    columns["action_names"], columns["actions"] = _name_actions(columns["actions"], action_names, source)
-    return PoseTable(**columns)
+    """Read, convert, pose and pool all samples of a split, in memory; UserError when nothing is left."""
+    arrays, meta = _fill(Columns(None), source, split, bodies, workers, progress)
+    scales = range(meta.pop("mesh_scales"))
+    meshes = {name: tuple(arrays.pop(f"{name}_{i}") for i in scales) for name in ("meshes", "flipped_meshes")}
+    return PoseTable(**arrays, **meshes, **{k: tuple(v) if isinstance(v, list) else v for k, v in meta.items()})
 
 
-def _read_job(job: tuple) -> SubjectSamples:
-    return read_subject(*job)
+def _fill(
+    columns: Columns, source: Source, split: str, bodies: Bodies, workers: int, progress: bool
+) -> tuple[dict[str, np.ndarray], dict]:
+    """The table's arrays, through `columns`, and its other fields as plain values."""
+    names, actions, has_mesh, action_names, sequence_names = [], [], [], {}, []
+    try:
+        for chunk in source.chunks(split, workers, progress):
+            for note in chunk.notes:
+                tqdm.write(note)
+            for index, text in chunk.action_names.items():
+                action_names.setdefault(int(index), text)
+            names.append(chunk.names)
+            actions.append(chunk.actions)
+            has_mesh.append(np.zeros(len(chunk.names), bool) if chunk.smpl is None else chunk.smpl.frame >= 0)
+            for name, rows in _convert(chunk, bodies, len(sequence_names)):
+                columns.append(name, rows)
+            sequence_names += chunk.sequence_names
+        if not sum(map(len, names)):
+            raise UserError(f"{source.folder}: no samples are left in the {split} split")
+        names, has_mesh = np.concatenate(names), np.concatenate(has_mesh)
+        named, numbers = _name_actions(np.concatenate(actions), action_names, source)
+        for name, rows in (("names", names), ("actions", numbers), ("has_mesh", has_mesh)):
+            columns.append(name, rows)
+        arrays = columns.finish(*(_orders(names, has_mesh) if source.sort_by_name else (None, None)))
+    finally:
+        columns.close()
+    return arrays, {
+        "action_names": list(named),
+        "sequence_names": sequence_names,
+        "mesh_scales": len(bodies["neutral"].sizes),
+        "input2d": source.input2d,
+        "protocol": source.protocol,
+    }
 
 
-class _pool:
-    """A process pool of the given size, or None for sizes below two."""
-
-    def __init__(self, size: int):
-        self.executor = ProcessPoolExecutor(size) if size > 1 else None
-
-    def __enter__(self):
-        return self.executor
-
-    def __exit__(self, *_):
-        if self.executor:
-            self.executor.shutdown(cancel_futures=True)
-
-
-def _tell_dropped(samples: SubjectSamples, subject: int) -> None:
-    if samples.without_smpl:
-        tqdm.write(f"subject {subject}: dropped {samples.without_smpl} images without SMPL parameters")
-    if samples.bad_boxes:
-        tqdm.write(f"subject {subject}: dropped {samples.bad_boxes} images with an invalid box")
+def _orders(names: np.ndarray, has_mesh: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Orders of the samples and of those with meshes that sort by name, equal names as they stand."""
+    order = np.argsort(names, kind="stable")
+    row = np.cumsum(has_mesh) - 1
+    return order, row[order][has_mesh[order]]
 
 
 def _name_actions(actions: np.ndarray, found: dict[int, str], source: Source) -> tuple[tuple[str, ...], np.ndarray]:
@@ -138,36 +115,49 @@ def _name_actions(actions: np.ndarray, found: dict[int, str], source: Source) ->
     return tuple(found[int(index)] for index in used), renumbered.reshape(-1)
 
 
-def _subject_arrays(s: SubjectSamples, body: CoarseBody) -> dict:
-    """The table's columns for one subject.
+def _convert(chunk: Chunk, bodies: Bodies, sequences_before: int) -> Iterator[tuple[str, np.ndarray]]:
+    """The table's columns for one chunk, by name; meshes with rows for the samples that have some."""
+    joints, pixels = chunk.joints, chunk.pixels
+    if pixels is None:
+        behind = joints[..., 2].min(axis=1) <= 0
+        if behind.any():
+            raise UserError(
+                f"{chunk.names[behind.argmax()]}: a joint lies behind its camera; are R, t and the joints in mm?"
+            )
+        pixels = camera_to_pixel(joints, chunk.camera[:, :2], chunk.camera[:, 2:])
+    yield "sequences", (chunk.sequences + sequences_before).astype(np.int32)
+    yield "frames", chunk.frames.astype(np.int32)
+    yield "pose2d", pixel_to_normalized(pixels, *chunk.image_size.T).astype(np.float32)
+    yield "pose3d", ((joints - joints[:, :1]) / 1000).astype(np.float32)
+    yield "root", (joints[:, 0] / 1000).astype(np.float32)
+    yield "camera", chunk.camera.astype(np.float32)
+    yield "image_size", chunk.image_size.astype(np.float32)
+    if chunk.smpl is None:
+        for name in ("meshes", "flipped_meshes"):
+            for i, size in enumerate(bodies["neutral"].sizes):
+                yield f"{name}_{i}", np.zeros((0, size, 3), np.float32)
+        return
+    for name, meshes in _meshes(chunk.smpl, bodies.get(chunk.smpl.gender, bodies["neutral"])):
+        for i, mesh in enumerate(meshes):
+            yield f"{name}_{i}", mesh
+
+
+def _meshes(s: SmplFrames, body: CoarseBody) -> Iterator[tuple[str, list[np.ndarray]]]:
+    """Coarse meshes of the samples that have SMPL parameters, and of the mirrored person.
 
     A frame is posed once in world space and then turned into each camera: the release's translation
     R trans + t - J0 + R J0 for the body posed with root rotation R R_root is R (body + trans) + t, a rigid motion.
     """
-    R, t, f, c = s.R[s.camera], s.t[s.camera], s.f[s.camera], s.c[s.camera]
-    camera_joints = world_to_camera(s.joints[s.frame], R, t)
-    if len(camera_joints) and camera_joints[..., 2].min() <= 0:
-        behind = int((camera_joints[..., 2].min(1) <= 0).argmax())
-        raise UserError(f"{s.names[behind]}: a joint lies behind its camera; are R, t and the joints in mm?")
-    width, height = s.image_size.T
+    has = s.frame >= 0
+    frame, R = s.frame[has], s.R[has]
     betas = np.where((np.abs(s.betas) > MAX_BETA).any(axis=1, keepdims=True), 0.0, s.betas)
-    pelvis = s.joints[:, :1] / 1000
+    pelvis = s.pelvis[:, None] / 1000
     mirror = np.array([-1.0, 1.0, 1.0])
     root = body.root_joint(betas)
-    meshes = [m - pelvis for m in body(s.pose, betas, s.transl)]
-    flipped = [m - pelvis * mirror for m in body(mirror_pose(s.pose), betas, mirror * (root + s.transl) - root)]
+    yield "meshes", [_turn(m - pelvis, frame, R) for m in body(s.pose, betas, s.transl)]
+    flipped = body(mirror_pose(s.pose), betas, mirror * (root + s.transl) - root)
     mirrored_R = mirror[:, None] * R * mirror  # world mirrored in x, seen so that the camera's x is mirrored
-    return {
-        "names": s.names,
-        "actions": s.actions,
-        "pose2d": pixel_to_normalized(camera_to_pixel(camera_joints, f, c), width, height).astype(np.float32),
-        "pose3d": ((camera_joints - camera_joints[:, :1]) / 1000).astype(np.float32),
-        "root": (camera_joints[:, 0] / 1000).astype(np.float32),
-        "meshes": tuple(_turn(m, s.frame, R) for m in meshes),
-        "flipped_meshes": tuple(_turn(m, s.frame, mirrored_R) for m in flipped),
-        "camera": np.concatenate([f, c], axis=1).astype(np.float32),
-        "image_size": s.image_size.astype(np.float32),
-    }
+    yield "flipped_meshes", [_turn(m - pelvis * mirror, frame, mirrored_R) for m in flipped]
 
 
 def mirror_pose(pose: np.ndarray) -> np.ndarray:
@@ -185,63 +175,7 @@ def _turn(nodes: np.ndarray, frame: np.ndarray, R: np.ndarray, batch: int = 8192
     return turned
 
 
-def _cache_key(source: Source, rule: SplitRule, body_key: str) -> str:
-    """Identity of everything a table is made of; files count by name, size and time of change."""
-    files = []
-    for subject in rule.subjects:
-        for part in FILE_PARTS:
-            path = find_file(source.folder, subject, part)
-            status = path.stat()
-            files.append((path.name, status.st_size, status.st_mtime_ns))
-    parts = (CACHE_VERSION, files, rule.subjects, rule.frame_stride, rule.dropped, source.action_names, body_key)
-    return sha256(json.dumps(parts).encode()).hexdigest()
-
-
-def _write_cache(folder: Path, key: str, table: PoseTable) -> bool:
-    """Write the arrays beside their final place and rename; False (and one line) where that cannot be done."""
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        remove_leftovers(folder.parent)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", suffix=".tmp", dir=folder.parent))
-    except OSError as error:
-        tqdm.write(
-            f"{folder.parent}: no cache can be kept here ({error.strerror}); the next start reads everything again"
-        )
-        return False
-    try:
-        for f in fields(table):
-            value = getattr(table, f.name)
-            values = {f"{f.name}_{i}": v for i, v in enumerate(value)} if "meshes" in f.name else {f.name: value}
-            for name, array in values.items():
-                if isinstance(array, np.ndarray):
-                    np.save(temporary / f"{name}.npy", array)
-        meta = {"key": key, "action_names": table.action_names, "mesh_scales": len(table.meshes)}
-        (temporary / "meta.json").write_text(json.dumps(meta))
-        if folder.exists():
-            shutil.rmtree(folder)
-        os.replace(temporary, folder)
-        return True
-    except OSError as error:
-        tqdm.write(f"{folder}: the cache could not be written ({error.strerror}); going on without it")
-        return False
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-
-
-def _open_cache(folder: Path, key: str) -> PoseTable | None:
-    try:
-        meta = json.loads((folder / "meta.json").read_text())
-        if meta["key"] != key:
-            return None
-
-        def column(name):
-            return np.load(folder / f"{name}.npy", mmap_mode="c", allow_pickle=False)
-
-        values = {
-            f.name: column(f.name) for f in fields(PoseTable) if not (f.name == "action_names" or "meshes" in f.name)
-        }
-        for name in ("meshes", "flipped_meshes"):
-            values[name] = tuple(column(f"{name}_{i}") for i in range(meta["mesh_scales"]))
-        return PoseTable(action_names=tuple(meta["action_names"]), **values)
-    except (OSError, EOFError, ValueError, KeyError, TypeError):
-        return None
+def _cache_key(source: Source, split: str, body_key: str) -> str:
+    """Identity of everything a table is made of."""
+    fixed = (CACHE_VERSION, source.action_names, source.sort_by_name, source.input2d, source.protocol, body_key)
+    return sha256(json.dumps((fixed, source.identity(split))).encode()).hexdigest()

@@ -5,6 +5,7 @@
 
 import dataclasses
 import difflib
+import re
 import types
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,7 +34,11 @@ class NoiseConfig:
 
 @dataclass(frozen=True)
 class DatasetConfig:
-    """Which samples. train_list, test_list: names of the registry in data/__init__.py."""
+    """Which samples. train_list, test_list: names of the registry in data/__init__.py.
+
+    detections, protocol: for data sets that are published with several (docs/data.md); without_smpl: what becomes of
+    annotated frames without SMPL parameters; nan_frames: what becomes of frames with NaN in published files.
+    """
 
     train_list: tuple[str, ...]
     test_list: tuple[str, ...]
@@ -44,6 +49,10 @@ class DatasetConfig:
     data_dir: str = "./data"
     detection_file: str = ""
     detection_noise: NoiseConfig = NoiseConfig()
+    detections: str = "gt"
+    protocol: Literal["release", "videopose3d"] = "release"
+    without_smpl: Literal["drop", "keep"] = "drop"
+    nan_frames: Literal["refuse", "drop"] = "refuse"
 
 
 @dataclass(frozen=True)
@@ -310,6 +319,7 @@ def _check_values(config: Config, source: str | Path) -> None:
         ("DATASET.test_list", D.test_list, len(D.test_list) > 0, "at least one data set"),
         ("DATASET.input_joint_set", D.input_joint_set, D.input_joint_set in JOINT_SETS, ", ".join(JOINT_SETS)),
         ("DATASET.target_joint_set", D.target_joint_set, D.target_joint_set == "human36", "human36"),
+        ("DATASET.detections", D.detections, re.fullmatch(r"\w+", D.detections) is not None, "gt or a detector's name"),
         ("DATASET.workers", D.workers, D.workers >= 0, "0 or more"),
         ("MODEL.hidden_dim", M.hidden_dim, 2 <= M.hidden_dim <= 4096 and M.hidden_dim % 2 == 0, "even, 2 to 4096"),
         ("MODEL.depth", M.depth, 0 <= M.depth <= 32, "0 (the network's own) to 32"),

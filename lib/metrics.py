@@ -15,6 +15,21 @@ def mpjpe(pred, target, root: int = 0):
     return (difference**2).sum(-1) ** 0.5
 
 
+def velocity_errors(
+    pred: np.ndarray, target: np.ndarray, sequences: np.ndarray, frames: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Differences of velocity between frames that follow each other: (P, J) per frame, and (P,) the later sample's row.
+
+    pred, target (N, J, 3); two samples follow each other where sequences (N,) are equal and frames (N,) differ by one. The
+    mean is MPJVE (Pavllo et al., CVPR 2019), here over pairs of frames, in the poses' unit per frame.
+    """
+    order = np.lexsort((frames, sequences))
+    pair = (np.diff(sequences[order]) == 0) & (np.diff(frames[order]) == 1)
+    before, after = order[:-1][pair], order[1:][pair]
+    difference = (pred[after] - pred[before]) - (target[after] - target[before])
+    return np.sqrt((difference**2).sum(-1)), after
+
+
 def pa_mpjpe(pred, target):
     """Per-joint error after the best similarity transform of each predicted pose: (B, J, 3) twice to (B, J).
 

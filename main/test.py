@@ -34,9 +34,10 @@ def parse_arguments() -> argparse.Namespace:
 def main() -> None:
     args = parse_arguments()
     cfg = config_of(args)
-    if not cfg.DATASET.use_gt_input and not cfg.DATASET.detection_file:
+    if not cfg.DATASET.use_gt_input and not cfg.DATASET.detection_file and cfg.DATASET.detections == "gt":
         raise UserError(
-            "testing without ground-truth 2D input needs DATASET.detection_file; noise is for training only"
+            "testing without ground-truth 2D input needs DATASET.detection_file or DATASET.detections; noise is for "
+            "training only"
         )
     with process_group() as group:
         run(args, cfg, group)
@@ -58,7 +59,7 @@ def run(args: argparse.Namespace, cfg: Config, group: Group) -> None:
         print(f"weights: {path}")
         folder = create_run_dir(cfg)
     for name, table in tables.items():
-        protocol = describe_protocol(name, "test", table, joints, cfg.DATASET.use_gt_input)
+        protocol = describe_protocol(name, "test", table, joints)
         if path.name.startswith(("best", "final")):
             protocol += " The weights' epoch may have been chosen on these very test subjects, as published."
         report, predictions = evaluate_table(

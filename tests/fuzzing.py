@@ -25,10 +25,11 @@ import numpy as np
 import torch
 
 from data.Human36M.dataset import ACTION_NAMES
+from data.Human36M.source import AnnotationSource, SplitRule
 from data.Mocap.asf_amc import read_amc, read_asf
 from data.Mocap.bvh import read_bvh
 from data.Mocap.skeleton import forward_kinematics
-from data.table import Source, SplitRule, build_table_arrays
+from data.table import build_table_arrays
 from lib import checkpoint
 from lib.config import Config, DatasetConfig, ModelConfig, TestConfig, TrainConfig, config_to_dict, load_config
 from lib.errors import UserError
@@ -261,10 +262,12 @@ def annotations_kind(folder: Path):
             files[name] = json.dumps(json.loads(files[name]), indent=0).encode()  # lines, to be exchanged
     body = tiny_body()
     coarse = CoarseBody(body, [s.pooling for s in build_scales(HUMAN36M_17, body.faces, 7)[1:]])
-    rule = SplitRule((9,), 50)
+    splits = {"test": SplitRule((9,), 50)}
 
     def read(folder):
-        table = build_table_arrays(Source(folder, {"test": rule}, ACTION_NAMES), rule, coarse, progress=False)
+        table = build_table_arrays(
+            AnnotationSource(folder, splits, ACTION_NAMES), "test", {"neutral": coarse}, progress=False
+        )
         finite(table.pose2d, table.pose3d, *table.meshes, *table.flipped_meshes, table.camera, table.root)
 
     return files, damage_text, read

@@ -117,7 +117,9 @@ def model_of(
     return network.to(dtype)
 
 
-def steps(scales: list[GraphScale], group: Group, kind: ModelConfig = ModelConfig(hidden_dim=4)) -> list[dict[str, np.ndarray]]:
+def steps(
+    scales: list[GraphScale], group: Group, kind: ModelConfig = ModelConfig(hidden_dim=4)
+) -> list[dict[str, np.ndarray]]:
     """Loss and gradients of every step of an epoch, without updates."""
     tables, device = [table_of(scales, SAMPLES)], torch.device("cpu")
     batches = DoubleBatches(tables, device, BATCH, True, 3, AUGMENTATION, group)
@@ -127,7 +129,9 @@ def steps(scales: list[GraphScale], group: Group, kind: ModelConfig = ModelConfi
     for step in range(batches.steps()):
         batch, weight = batches.batch(batches.order(1), 1, step), batches.weight(step)
         model.zero_grad()
-        losses = hgn_losses(forward(batch.pose2d), batch.pose3d, batch.meshes, (), LossWeights(mesh=kind.mesh_loss_weight))
+        losses = hgn_losses(
+            forward(batch.pose2d), batch.pose3d, batch.meshes, (), LossWeights(mesh=kind.mesh_loss_weight)
+        )
         (sum(losses.values()) * weight).backward()
         values = group.mean(losses, weight)
         found.append({name: p.grad.numpy().copy() for name, p in model.named_parameters()})

@@ -35,9 +35,13 @@ def random_table(
         names=np.array([f"{stem}_{i:06d}.jpg" for i in range(count)]),
         actions=np.arange(count) % 3,
         action_names=("Walking", "Sitting", "Eating"),
+        sequences=np.arange(count, dtype=np.int32) // 10,
+        sequence_names=tuple(f"{stem} {i}" for i in range(-(-count // 10))),
+        frames=np.arange(count, dtype=np.int32) % 10,
         pose2d=pixel_to_normalized(pixels, *size.T).astype(single),
         pose3d=pose3d.astype(single),
         root=root.astype(single),
+        has_mesh=np.ones(count, bool),
         meshes=tuple(rng.normal(0, 0.3, (count, n, 3)).astype(single) for n in nodes),
         flipped_meshes=tuple(rng.normal(0, 0.3, (count, n, 3)).astype(single) for n in nodes),
         camera=camera.astype(single),
@@ -48,4 +52,5 @@ def random_table(
 def tensors_of(batch: Batch) -> list[torch.Tensor]:
     """All tensors of a batch, in a fixed order."""
     values = [getattr(batch, f.name) for f in fields(batch)]
-    return [tensor for value in values for tensor in (value if isinstance(value, tuple) else (value,))]
+    tensors = [tensor for value in values for tensor in (value if isinstance(value, tuple) else (value,))]
+    return [tensor for tensor in tensors if tensor is not None]

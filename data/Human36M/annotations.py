@@ -120,20 +120,25 @@ def write_subject(folder: Path, motions: Iterable[Motion], cameras: dict[int, Ca
 class SubjectSamples:
     """The samples of one subject that a split keeps, in the file's order, as arrays.
 
-    N images show F distinct frames. names (N,) base file names; actions (N,) action_idx - 2; action_names {that: text};
-    frame (N,) index into the frames; camera (N,) index into the cameras; image_size (N, 2) int, w and h in px.
-    Frames: joints (F, 17, 3) mm world, pose (F, 72), betas (F, 10), transl (F, 3) m world.
+    N images show F distinct frames, of which P have SMPL parameters (all of them unless the others are kept, too).
+    names (N,) base file names; actions (N,) action_idx - 2; action_names {that: text}; recording (N, 4) int action_idx,
+    subaction_idx, cam_idx, frame_idx; frame (N,) index into the frames; camera (N,) index into the cameras; image_size (N, 2)
+    int, w and h in px.
+    Frames: joints (F, 17, 3) mm world; smpl (F,) index into the parameters, -1 for none.
+    Parameters: pose (P, 72), betas (P, 10), transl (P, 3) m world.
     Cameras: R (C, 3, 3), t (C, 3) mm, f (C, 2) px, c (C, 2) px.
-    without_smpl, bad_boxes: how many images were dropped for either reason.
+    without_smpl, bad_boxes: how many images have no parameters, and how many were dropped for their box.
     """
 
     names: np.ndarray
     actions: np.ndarray
     action_names: dict[int, str]
+    recording: np.ndarray
     frame: np.ndarray
     camera: np.ndarray
     image_size: np.ndarray
     joints: np.ndarray
+    smpl: np.ndarray
     pose: np.ndarray
     betas: np.ndarray
     transl: np.ndarray
@@ -146,14 +151,18 @@ class SubjectSamples:
 
 
 def read_subject(
-    folder: Path, subject: int, frame_stride: int = 1, dropped: frozenset[tuple[int, int]] = frozenset()
+    folder: Path,
+    subject: int,
+    frame_stride: int = 1,
+    dropped: frozenset[tuple[int, int]] = frozenset(),
+    keep_without_smpl: bool = False,
 ) -> SubjectSamples:
     """Read one subject's files, keeping frames with frame_idx % frame_stride == 0 outside the `dropped` (action, subaction).
 
-    Frames without SMPL parameters and boxes without area are dropped and counted. UserError, one line with the file's
-    name, for anything else that is missing or malformed.
+    Boxes without area are dropped and counted; so are frames without SMPL parameters, unless keep_without_smpl (then
+    their file may be missing, too). UserError, one line with the file's name, for anything else that is missing or malformed.
     """
-    paths = {part: find_file(folder, subject, part) for part in FILE_PARTS}
+    paths = find_files(folder, subject, keep_without_smpl)
     data = _read_json(paths["data"])
     images, annotations = data.get("images"), data.get("annotations")
     if not (isinstance(images, list) and isinstance(annotations, list)):
@@ -169,21 +178,26 @@ def read_subject(
     if empty is not None:
         raise UserError(f"{paths['data']}: {empty[0]} has a size of {empty[6]} x {empty[7]} pixels")
 
-    with_smpl, frames, poses = _collect_smpl(paths["smpl"], rows)
-    rows = [row for row, has in zip(rows, with_smpl, strict=True) if has]
-    number = {frame: i for i, frame in enumerate(frames)}
+    parameters, poses = _collect_smpl(paths["smpl"], rows)
+    without_smpl = sum(row[1:4] not in parameters for row in rows)
+    if not keep_without_smpl:
+        rows = [row for row in rows if row[1:4] in parameters]
+    number = {frame: i for i, frame in enumerate(dict.fromkeys(row[1:4] for row in rows))}
+    frames = list(number)
     cameras, calibration = _collect_cameras(paths["camera"], rows)
     return SubjectSamples(
         names=np.array([row[0] for row in rows], dtype=np.str_),
         actions=np.array([row[1] - 2 for row in rows], dtype=np.int64),
         action_names={row[1] - 2: row[5] for row in rows},
+        recording=np.array([(*row[1:3], row[4], row[3]) for row in rows], dtype=np.int64).reshape(-1, 4),
         frame=np.array([number[row[1:4]] for row in rows], dtype=np.int64),
         camera=np.array([cameras[row[4]] for row in rows], dtype=np.int64),
         image_size=np.array([row[6:8] for row in rows], dtype=np.int64).reshape(-1, 2),
         joints=_collect_joints(paths["joint_3d"], frames),
+        smpl=np.array([parameters.get(frame, -1) for frame in frames], dtype=np.int64),
         **poses,
         **calibration,
-        without_smpl=len(with_smpl) - len(rows),
+        without_smpl=without_smpl,
         bad_boxes=bad_boxes,
     )
 
@@ -210,28 +224,25 @@ def _select_images(images: list, annotations: list, frame_stride: int, dropped: 
     return rows, bad_boxes
 
 
-def _collect_smpl(path: Path, rows: list[tuple]) -> tuple[list[bool], list[tuple], dict[str, np.ndarray]]:
-    """For every row whether its frame has parameters; the distinct frames that have; their parameters as arrays."""
-    tree = _read_json(path)
-    known, pose, betas, transl = {}, [], [], []
-    for row in rows:
-        if row[1:4] in known:
+def _collect_smpl(path: Path | None, rows: list[tuple]) -> tuple[dict[tuple, int], dict[str, np.ndarray]]:
+    """{frame: row} of the distinct frames that have parameters, and their parameters as arrays."""
+    tree = {} if path is None else _read_json(path)
+    numbers, pose, betas, transl = {}, [], [], []
+    for frame in dict.fromkeys(row[1:4] for row in rows):
+        entry = _lookup(tree, frame)
+        if entry is None:
             continue
-        entry = _lookup(tree, row[1:4])
-        known[row[1:4]] = entry is not None
-        if entry is not None:
-            try:
-                pose.append(np.asarray(entry["pose"], np.float64).reshape(72))
-                betas.append(np.asarray(entry["shape"], np.float64).reshape(10))
-                transl.append(np.asarray(entry["trans"], np.float64).reshape(3))
-            except (KeyError, TypeError, ValueError, OverflowError) as error:
-                raise UserError(
-                    f"{path}: {_frame_name(row)}: not pose (72), shape (10), trans (3): {_missing(error)}"
-                ) from None
-    frames = [frame for frame, has in known.items() if has]
+        numbers[frame] = len(numbers)
+        try:
+            pose.append(np.asarray(entry["pose"], np.float64).reshape(72))
+            betas.append(np.asarray(entry["shape"], np.float64).reshape(10))
+            transl.append(np.asarray(entry["trans"], np.float64).reshape(3))
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
+            where = _frame_name((None, *frame))
+            raise UserError(f"{path}: {where}: not pose (72), shape (10), trans (3): {_missing(error)}") from None
     arrays = {"pose": _stack(pose, (72,)), "betas": _stack(betas, (10,)), "transl": _stack(transl, (3,))}
-    _check_finite(path, frames, *arrays.values())
-    return [known[row[1:4]] for row in rows], frames, arrays
+    _check_finite(path, list(numbers), *arrays.values())
+    return numbers, arrays
 
 
 def _collect_joints(path: Path, frames: list[tuple]) -> np.ndarray:
@@ -321,6 +332,19 @@ def _frame_name(row: tuple) -> str:
 
 def _missing(error: Exception) -> str:
     return f"{error.args[0]!r} is missing" if isinstance(error, KeyError) else " ".join(str(error).split())[:100]
+
+
+def find_files(folder: Path, subject: int, keep_without_smpl: bool = False) -> dict[str, Path | None]:
+    """{part: file} of a subject; UserError where one is missing, but for the SMPL parameters (None) when they need not be."""
+    paths = {}
+    for part in FILE_PARTS:
+        try:
+            paths[part] = find_file(folder, subject, part)
+        except UserError:
+            if not (part == "smpl" and keep_without_smpl):
+                raise
+            paths[part] = None
+    return paths
 
 
 def find_file(folder: Path, subject: int, part: str) -> Path:

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from data.table import Source, SplitRule
+from data.Human36M.source import AnnotationSource, SplitRule
+from lib.config import DatasetConfig
 from smplpytorch.smplpytorch.body_model import BodyModel
 
 ACTION_NAMES = (
@@ -18,6 +19,7 @@ SPLITS = {
 """The published split; the dropped recordings have wrong ground truth."""
 
 
-def human36m(data_dir: Path, body: BodyModel) -> Source:
+def human36m(cfg: DatasetConfig, body: BodyModel) -> AnnotationSource:
     """The source under data_dir/Human36M; the body takes no part."""
-    return Source(data_dir / "Human36M" / "annotations", SPLITS, ACTION_NAMES)
+    folder = Path(cfg.data_dir) / "Human36M" / "annotations"
+    return AnnotationSource(folder, SPLITS, ACTION_NAMES, cfg.without_smpl == "keep")

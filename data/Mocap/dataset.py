@@ -3,14 +3,15 @@
 import json
 from pathlib import Path
 
-from data.table import Source, SplitRule
+from data.Human36M.source import AnnotationSource, SplitRule
+from lib.config import DatasetConfig
 from lib.errors import UserError
 from smplpytorch.smplpytorch.body_model import BodyModel
 
 
-def mocap(data_dir: Path, body: BodyModel) -> Source:
+def mocap(cfg: DatasetConfig, body: BodyModel) -> AnnotationSource:
     """The source under data_dir/Mocap with the split that the import wrote."""
-    folder = data_dir / "Mocap"
+    folder = Path(cfg.data_dir) / "Mocap"
     path = folder / "split.json"
     if not path.is_file():
         raise UserError(
@@ -24,4 +25,4 @@ def mocap(data_dir: Path, body: BodyModel) -> Source:
         }
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(f"{path}: is not a split file ({error}); import the motion capture again") from None
-    return Source(folder / "annotations", splits)
+    return AnnotationSource(folder / "annotations", splits, keep_without_smpl=cfg.without_smpl == "keep")

@@ -3,17 +3,18 @@
 from pathlib import Path
 
 from data.Human36M.dataset import ACTION_NAMES, SPLITS
+from data.Human36M.source import AnnotationSource, SplitRule
 from data.Synthetic.generate import generate
-from data.table import Source, SplitRule
+from lib.config import DatasetConfig
 from lib.errors import UserError
 from smplpytorch.smplpytorch.body_model import BodyModel
 
 
-def synthetic(data_dir: Path, body: BodyModel) -> Source:
+def synthetic(cfg: DatasetConfig, body: BodyModel) -> AnnotationSource:
     """The source under data_dir/Synthetic, generated at its first use; Human3.6M's subjects, actions and strides."""
     if body.joint_regressor is None:
         raise UserError("Synthetic is made with the built-in body: use it with --set MODEL.smpl_dir=built-in")
-    folder = data_dir / "Synthetic" / "annotations"
+    folder = Path(cfg.data_dir) / "Synthetic" / "annotations"
     generate(folder, body)
     splits = {name: SplitRule(rule.subjects, rule.frame_stride) for name, rule in SPLITS.items()}
-    return Source(folder, splits, ACTION_NAMES)
+    return AnnotationSource(folder, splits, ACTION_NAMES)

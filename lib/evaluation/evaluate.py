@@ -10,6 +10,7 @@ from tqdm import tqdm
 from lib.config import Config
 from lib.distributed import ALONE, Group
 from lib.errors import UserError
+from lib.evaluation.protocols import PROTOCOLS
 from lib.evaluation.report import Report, evaluate
 from lib.joints import JointSet
 from lib.pose_table import PoseTable
@@ -82,13 +83,18 @@ def evaluate_table(
         )
     truth = np.asarray(table.pose3d) * np.float32(1000)
     actions = np.asarray(table.action_names)[table.actions]
-    return group.from_main(evaluate(predictions.pose3d, truth, actions, protocol, weights)), predictions
+    sequences = np.asarray(table.sequence_names)[table.sequences]
+    scoring = PROTOCOLS[table.protocol]
+    report = evaluate(
+        predictions.pose3d, truth, actions, protocol, weights, scoring, sequences, np.asarray(table.frames)
+    )
+    return group.from_main(report), predictions
 
 
-def describe_protocol(name: str, split: str, table: PoseTable, joints: JointSet, gt_input: bool) -> str:
-    """What the numbers of a report mean, in one sentence for its end."""
+def describe_protocol(name: str, split: str, table: PoseTable, joints: JointSet) -> str:
+    """What the numbers of a report mean, in some sentences for its end."""
     return (
-        f"{name}, {split} split, {len(table)} samples, {'ground-truth' if gt_input else 'detected'} 2D input. MPJPE over "
-        f"{len(joints)} joints relative to the {joints.names[joints.root]}, whose own zero is included; PA-MPJPE after "
-        "the best similarity transform of each pose."
+        f"{name}, {split} split, {len(table)} samples, {table.input2d} 2D input; protocol {table.protocol}: "
+        f"{PROTOCOLS[table.protocol].sentence}. MPJPE over {len(joints)} joints relative to the {joints.names[joints.root]}, "
+        "whose own zero is included; PA-MPJPE after the best similarity transform of each pose."
     )

@@ -21,13 +21,15 @@ MESH_NAMES = ("coarse", "fine")
 def write_results(folder: Path, table: PoseTable, predictions: Predictions, report: Report) -> None:
     """Write folder/predictions.npz and folder/metrics.json.
 
-    predictions.npz: names, actions, pose2d (normalized image coordinates), pose3d and pose3d_gt (mm) and, as far as the
-    network has them, mesh_coarse and mesh_fine (metres). metrics.json: the report; it follows from predictions.npz, see
-    `lib.evaluation.report.evaluate`.
+    predictions.npz: names, actions, sequences, frames, pose2d (normalized image coordinates), pose3d and pose3d_gt (mm) and,
+    as far as the network has them, mesh_coarse and mesh_fine (metres). metrics.json: the report; it follows from
+    predictions.npz, see `lib.evaluation.report.evaluate`.
     """
     arrays = {
         "names": np.asarray(table.names),
         "actions": np.asarray(table.action_names)[table.actions],
+        "sequences": np.asarray(table.sequence_names)[table.sequences],
+        "frames": np.asarray(table.frames),
         "pose2d": np.asarray(table.pose2d),
         "pose3d": predictions.pose3d,
         "pose3d_gt": np.asarray(table.pose3d) * np.float32(1000),

@@ -13,7 +13,12 @@ from lib.device import to_device
 @dataclass(frozen=True)
 class Batch:
     """B samples: pose2d (B, J, 2) normalized image coordinates; pose3d (B, J, 3) and meshes (B, R, 3) metres, camera axes,
-    root-relative; flipped_meshes of the mirrored person; camera (B, 4) f_x, f_y, c_x, c_y px; image_size (B, 2) px."""
+    root-relative; flipped_meshes of the mirrored person; camera (B, 4) f_x, f_y, c_x, c_y px; image_size (B, 2) px.
+
+    mesh_weight (B,): what a sample counts for in the losses of the meshes, 0 where it has none (its meshes then mean
+    nothing) and the same for all others, so that the weighted mean over the batch is the mean over the samples that have
+    meshes; None where all samples have some.
+    """
 
     pose2d: torch.Tensor
     pose3d: torch.Tensor
@@ -21,6 +26,7 @@ class Batch:
     flipped_meshes: tuple[torch.Tensor, ...]
     camera: torch.Tensor
     image_size: torch.Tensor
+    mesh_weight: torch.Tensor | None = None
 
 
 @dataclass(frozen=True)

@@ -52,14 +52,19 @@ class BatchSource:
             # One table on the CPU stays the memory-mapped file, which all ranks of a host share.
             return torch.as_tensor(parts[0] if len(parts) == 1 else np.concatenate(parts)).to(device)
 
+        def mesh_column(name, i):
+            parts = [np.asarray(getattr(t, name)[i]) for t in tables]
+            if not any(map(len, parts)):  # nothing to take rows from: zeros that no loss sees
+                parts = [np.zeros((1, *parts[0].shape[1:]), parts[0].dtype)]
+            return torch.as_tensor(parts[0] if len(parts) == 1 else np.concatenate(parts)).to(device)
+
         scales = range(len(tables[0].meshes))
+        self.mesh_rows = _mesh_rows(tables, device)
         self.samples = Batch(
             pose2d=column(lambda t: t.pose2d),
             pose3d=column(lambda t: t.pose3d),
-            meshes=tuple(column(lambda t, i=i: t.meshes[i]) for i in scales),
-            flipped_meshes=tuple(column(lambda t, i=i: t.flipped_meshes[i]) for i in scales)
-            if augmentation.flip
-            else (),
+            meshes=tuple(mesh_column("meshes", i) for i in scales),
+            flipped_meshes=tuple(mesh_column("flipped_meshes", i) for i in scales) if augmentation.flip else (),
             camera=column(lambda t: t.camera),
             image_size=column(lambda t: t.image_size),
         )
@@ -91,7 +96,8 @@ class BatchSource:
         depend on the number of ranks.
         """
         rows = order[step * self.batch_size : (step + 1) * self.batch_size]
-        batch = _take(self.samples, rows)
+        mesh_rows = rows if self.mesh_rows is None else self.mesh_rows[rows]
+        batch = _take(self.samples, rows, mesh_rows.clamp(min=0))
         a = self.augmentation
         generator = _generator(self.seed, epoch, step)
 
@@ -106,15 +112,32 @@ class BatchSource:
             batch = rotate(batch, (uniform() * 2 - 1) * np.deg2rad(a.rotate_degrees))
         if a.noise is not None:
             batch = replace(batch, pose2d=add_detection_noise(batch.pose2d, a.noise, generator))
-        return _take(batch, self.group.shard(len(rows)))
+        if self.mesh_rows is not None:
+            has = (mesh_rows >= 0).to(batch.pose3d.dtype)
+            batch = replace(batch, mesh_weight=has * (len(rows) / has.sum().clamp(min=1)))
+        share = self.group.shard(len(rows))
+        return _take(batch, share, share)
 
 
-def _take(batch: Batch, rows: torch.Tensor | slice) -> Batch:
+def _take(batch: Batch, rows: torch.Tensor | slice, mesh_rows: torch.Tensor | slice) -> Batch:
     return Batch(
         *(batch.pose2d[rows], batch.pose3d[rows]),
-        *(tuple(m[rows] for m in meshes) for meshes in (batch.meshes, batch.flipped_meshes)),
+        *(tuple(m[mesh_rows] for m in meshes) for meshes in (batch.meshes, batch.flipped_meshes)),
         *(batch.camera[rows], batch.image_size[rows]),
+        None if batch.mesh_weight is None else batch.mesh_weight[rows],
     )
+
+
+def _mesh_rows(tables: list[PoseTable], device: torch.device) -> torch.Tensor | None:
+    """(N,) row of each sample of the joined tables in their joined meshes, -1 for none; None where all have some."""
+    if all(np.asarray(t.has_mesh).all() for t in tables):
+        return None
+    parts, before = [], 0
+    for table in tables:
+        rows = table.mesh_rows
+        parts.append(np.where(rows >= 0, rows + before, -1))
+        before += int((rows >= 0).sum())
+    return torch.as_tensor(np.concatenate(parts)).to(device)
 
 
 def _generator(*numbers: int) -> torch.Generator:

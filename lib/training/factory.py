@@ -16,7 +16,7 @@ def build_loss_weights(cfg: Config) -> LossWeights:
 def build_augmentation(cfg: Config) -> Augmentation:
     """AUG, and noise on the 2D input where neither ground truth nor detections are wanted."""
     noise = None
-    if not cfg.DATASET.use_gt_input and not cfg.DATASET.detection_file:
+    if not cfg.DATASET.use_gt_input and not cfg.DATASET.detection_file and cfg.DATASET.detections == "gt":
         n = cfg.DATASET.detection_noise
         noise = DetectionNoise(n.mean, n.std, n.outlier_probability, cfg.MODEL.input_shape)
     return Augmentation(

@@ -24,40 +24,56 @@ def hgn_losses(
     meshes: tuple[torch.Tensor, ...],
     faces: tuple[torch.Tensor, ...],
     weights: LossWeights,
+    mesh_weight: torch.Tensor | None = None,
 ) -> dict[str, torch.Tensor]:
     """{"joint", "mesh_0", "mesh_1"[, "normal", "edge"]: scalar}, means over all elements.
 
     pose3d (B, J, 3) and meshes (B, R, 3) are targets in metres; faces (F, 3) per mesh scale index its real nodes. Targets
-    of meshes that the network has no output for are skipped.
+    of meshes that the network has no output for are skipped. mesh_weight (B,): weights of the samples in the terms of the
+    meshes, as in `lib.training.augment.Batch`.
     """
     terms = {"joint": weights.joint * F.mse_loss(output.pose3d, pose3d)}
     meshes = meshes[: len(output.meshes)]
     for i, (predicted, target) in enumerate(zip(output.meshes, meshes, strict=True)):
-        terms[f"mesh_{i}"] = weights.mesh * F.mse_loss(predicted, target)
+        if mesh_weight is None:
+            error = F.mse_loss(predicted, target)
+        else:
+            error = _mean(F.mse_loss(predicted, target, reduction="none"), mesh_weight)
+        terms[f"mesh_{i}"] = weights.mesh * error
+    scales = list(zip(output.meshes, meshes, faces, strict=False))
     if weights.normal:
-        terms["normal"] = weights.normal * sum(map(normal_loss, output.meshes, meshes, faces))
+        terms["normal"] = weights.normal * sum(normal_loss(*scale, mesh_weight) for scale in scales)
     if weights.edge:
-        terms["edge"] = weights.edge * sum(map(edge_loss, output.meshes, meshes, faces))
+        terms["edge"] = weights.edge * sum(edge_loss(*scale, mesh_weight) for scale in scales)
     return terms
 
 
-def normal_loss(predicted: torch.Tensor, target: torch.Tensor, faces: torch.Tensor) -> torch.Tensor:
+def _mean(errors: torch.Tensor, weight: torch.Tensor | None) -> torch.Tensor:
+    """Mean of errors (B, ...); with weight (B,) that of the weighted samples."""
+    return errors.mean() if weight is None else (errors.flatten(1).mean(1) * weight).mean()
+
+
+def normal_loss(
+    predicted: torch.Tensor, target: torch.Tensor, faces: torch.Tensor, weight: torch.Tensor | None = None
+) -> torch.Tensor:
     """Mean |cosine| between predicted edges and the target's face normals: 0 when every face lies in its plane.
 
-    predicted, target (B, R, 3); faces (F, 3). As in Pixel2Mesh (Wang et al., ECCV 2018).
+    predicted, target (B, R, 3); faces (F, 3); weight (B,) of the samples. As in Pixel2Mesh (Wang et al., ECCV 2018).
     """
     a, b, c = target[:, faces].unbind(2)
     normals = F.normalize(torch.linalg.cross(b - a, c - a), dim=-1)
     a, b, c = predicted[:, faces].unbind(2)
-    edges = F.normalize(torch.stack([b - a, c - b, a - c]), dim=-1)
-    return (edges * normals).sum(-1).abs().mean()
+    edges = F.normalize(torch.stack([b - a, c - b, a - c], dim=1), dim=-1)
+    return _mean((edges * normals[:, None]).sum(-1).abs(), weight)
 
 
-def edge_loss(predicted: torch.Tensor, target: torch.Tensor, faces: torch.Tensor) -> torch.Tensor:
+def edge_loss(
+    predicted: torch.Tensor, target: torch.Tensor, faces: torch.Tensor, weight: torch.Tensor | None = None
+) -> torch.Tensor:
     """Mean absolute difference of the faces' edge lengths, metres; shapes as in `normal_loss`."""
 
     def lengths(nodes):
         corners = nodes[:, faces]
         return (corners - corners.roll(1, dims=2)).norm(dim=-1)
 
-    return (lengths(predicted) - lengths(target)).abs().mean()
+    return _mean((lengths(predicted) - lengths(target)).abs(), weight)

@@ -124,7 +124,7 @@ class Trainer:
         self.guard.begin()
         batch = self.batches.batch(order, self.epoch, self.step)
         output = self.forward(batch.pose2d)
-        losses = hgn_losses(output, batch.pose3d, batch.meshes, self.faces, self.loss_weights)
+        losses = hgn_losses(output, batch.pose3d, batch.meshes, self.faces, self.loss_weights, batch.mesh_weight)
         self.optimizer.zero_grad(set_to_none=True)
         weight = self.batches.weight(self.step)  # 1 for one process
         (sum(losses.values()) * weight).backward()
@@ -160,8 +160,7 @@ class Trainer:
         reports = {}
         self.group.copy_from_main(self.guard.statistics)  # ranks may have kept statistics of their own
         for name, table in self.tests.items():
-            gt_input = self.cfg.DATASET.use_gt_input or not self.cfg.DATASET.detection_file
-            protocol = describe_protocol(name, "test", table, self.joints, gt_input) + (
+            protocol = describe_protocol(name, "test", table, self.joints) + (
                 " The best epoch is chosen on these very test subjects, as published."
             )
             reports[name], _ = evaluate_table(

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from data.table import Source, SplitRule, load_table
+from data.Human36M.source import AnnotationSource, SplitRule
+from data.table import load_table
 from lib.graph.scales import GraphScale
 from lib.pose_table import PoseTable
 from main.benchmarking.large_subject import SUBJECT
@@ -48,9 +49,9 @@ def start(folder: Path, cache: Path, body: BodyModel, scales: list[GraphScale], 
     With an empty cache this is a first start, else a later one. Every array is read once, as training does.
     """
     coarse = CoarseBody(body, [scale.pooling for scale in scales[1:]])
-    source = Source(folder, {"train": SplitRule((SUBJECT,), frame_stride)})
+    source = AnnotationSource(folder, {"train": SplitRule((SUBJECT,), frame_stride)})
     began = time.perf_counter()
-    table = load_table(source, "train", coarse, body.digest(), cache)
+    table = load_table(source, "train", {"neutral": coarse}, body.digest(), cache)
     opened = time.perf_counter()
     _read_all(table)
     return {

@@ -7,6 +7,7 @@ import pytest
 
 from data import check as check_module
 from data.check import check
+from data.Human36M import source
 from lib.config import load_config
 from tests.annotation_files import write_annotations
 from tests.bodies import tiny_body
@@ -20,7 +21,7 @@ def cfg(tmp_path, monkeypatch, repository):
     folder = tmp_path / "data" / "Human36M" / "annotations"
     write_annotations(folder, (*SUBJECTS["train"], *SUBJECTS["test"]))
     monkeypatch.setattr(check_module, "load_body", lambda *_, **__: tiny_body())
-    monkeypatch.setattr(check_module, "PLAUSIBLE_FIT", 2000.0)  # random parameters: only gross errors can be told
+    monkeypatch.setattr(source, "PLAUSIBLE_FIT", 2000.0)  # random parameters: only gross errors can be told
     overrides = {"DATASET.data_dir": str(tmp_path / "data"), "MODEL.smpl_dir": "built-in"}
     return load_config(repository / "asset/yaml/HGN_human36J_train_human36.yml", overrides)
 

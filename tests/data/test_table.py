@@ -1,6 +1,8 @@
 import dataclasses
 import json
 import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -10,9 +12,13 @@ import scipy.sparse as sp
 from scipy.spatial import cKDTree
 from scipy.spatial.transform import Rotation
 
+import data.cache
+import data.Human36M.source
 import data.table
+from data.cache import remove_old_entries
 from data.Human36M.dataset import ACTION_NAMES, SPLITS
-from data.table import Source, SplitRule, load_table, mirror_pose
+from data.Human36M.source import AnnotationSource, SplitRule
+from data.table import load_table, mirror_pose
 from lib.errors import UserError
 from lib.joints import HUMAN36M_17, SMPL_24, SMPL_PARENTS
 from lib.pose_table import PoseTable
@@ -80,7 +86,8 @@ def load(
 ):
     """The table of annotations in `folder`, with the cache beside it."""
     cache = more.pop("cache", folder.parent / "cache")
-    return load_table(Source(folder, {split: rule}, names), split, coarse, key, cache, progress=False, **more)
+    source = AnnotationSource(folder, {split: rule}, names)
+    return load_table(source, split, {"neutral": coarse}, key, cache, progress=False, **more)
 
 
 def columns(table: PoseTable) -> dict[str, np.ndarray]:
@@ -90,7 +97,7 @@ def columns(table: PoseTable) -> dict[str, np.ndarray]:
         value = getattr(table, field.name)
         if "meshes" in field.name:
             arrays |= {f"{field.name}_{i}": mesh for i, mesh in enumerate(value)}
-        elif field.name != "action_names":
+        elif isinstance(value, np.ndarray):
             arrays[field.name] = value
     return arrays
 
@@ -107,13 +114,13 @@ def assert_same_bytes(a: PoseTable, b: PoseTable) -> None:
 @pytest.fixture
 def reads(monkeypatch) -> list[int]:
     """The subjects whose annotations were read, in order."""
-    seen, read_subject = [], data.table.read_subject
+    seen, read_subject = [], data.Human36M.source.read_subject
 
     def counting(folder, subject, *rest):
         seen.append(subject)
         return read_subject(folder, subject, *rest)
 
-    monkeypatch.setattr(data.table, "read_subject", counting)
+    monkeypatch.setattr(data.Human36M.source, "read_subject", counting)
     return seen
 
 
@@ -208,12 +215,12 @@ def test_columns_have_the_documented_types_and_shapes(folder, coarse):
     N = len(table)
     want = {
         "names": (N,), "actions": (N,), "pose2d": (N, 17, 2), "pose3d": (N, 17, 3), "root": (N, 3), "camera": (N, 4),
-        "image_size": (N, 2), "meshes_0": (N, 12, 3), "meshes_1": (N, 22, 3), "flipped_meshes_0": (N, 12, 3),
-        "flipped_meshes_1": (N, 22, 3),
+        "image_size": (N, 2), "sequences": (N,), "frames": (N,), "has_mesh": (N,), "meshes_0": (N, 12, 3), "meshes_1": (N, 22, 3),
+        "flipped_meshes_0": (N, 12, 3), "flipped_meshes_1": (N, 22, 3),
     }  # fmt: skip
     arrays = columns(table)
     assert {name: a.shape for name, a in arrays.items()} == want
-    assert all(a.dtype == np.float32 for name, a in arrays.items() if name not in ("names", "actions"))
+    assert all(a.dtype == np.float32 for a in arrays.values() if a.dtype.kind == "f")
     assert arrays["names"].dtype.kind == "U"
     assert arrays["actions"].dtype.kind == "i"
 
@@ -332,7 +339,7 @@ def test_a_subject_without_samples_adds_nothing_to_the_others(folder, coarse):
 def test_a_split_without_samples_is_told(folder, coarse):
     for subject in (9, 11):
         edit(folder, subject, "smpl_param", lambda tree: {"2": {}})
-    with pytest.raises(UserError, match="no samples are left for subjects"):
+    with pytest.raises(UserError, match="no samples are left in the test split"):
         load(folder, coarse)
 
 
@@ -432,11 +439,81 @@ def test_the_table_is_made_anew_when_anything_it_is_made_of_changes(folder, coar
     reads.clear()
     table = load(folder, coarse, **arguments)
     assert reads == list(arguments.get("rule", RULE).subjects)
-    kept = [path.name for path in (folder.parent / "cache").iterdir()]
-    assert len(kept) == 1  # the old one is gone
     reads.clear()
     assert_same_bytes(load(folder, coarse, **arguments), table)
     assert not reads
+
+
+def test_going_back_to_what_a_table_was_made_of_before_reads_nothing(folder, coarse, reads):
+    rules = [SplitRule((9, 11), 50), SplitRule((9, 11), 25), SplitRule((9,), 50)]
+    tables = [load(folder, coarse, rule) for rule in rules]
+    reads.clear()
+    for rule, table in zip(rules, tables, strict=True):
+        assert_same_bytes(load(folder, coarse, rule), table)
+    assert not reads
+
+
+# ---- old entries
+
+
+def last_used(entry: Path, days: float) -> None:
+    then = time.time() - days * 86400
+    os.utime(entry / "meta.json", (then, then))
+
+
+def test_only_entries_that_nobody_has_opened_for_a_month_are_removed(folder, coarse):
+    entries = []
+    for days, subject in ((29, 9), (31, 11)):
+        load(folder, coarse, SplitRule((subject,), 50))
+        (entry,) = set((folder.parent / "cache").iterdir()) - set(entries)
+        last_used(entry, days)
+        entries.append(entry)
+    load(folder, coarse)
+    assert [entry.exists() for entry in entries] == [True, False]
+    assert len(list((folder.parent / "cache").iterdir())) == 2
+
+
+def test_opening_an_entry_makes_it_young(folder, coarse):
+    load(folder, coarse, SplitRule((9,), 50))
+    entry = only(folder.parent / "cache")
+    last_used(entry, 31)
+    load(folder, coarse, SplitRule((9,), 50))
+    load(folder, coarse)
+    assert entry.exists()
+
+
+HOLDER = """
+import json, sys
+from pathlib import Path
+from data.cache import open_entry
+entry = Path(sys.argv[1])
+pose2d = open_entry(entry, json.loads((entry / "meta.json").read_text())["key"]).pose2d[5:]  # one view of one column
+print("open", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_an_old_entry_that_another_process_has_mapped_stays_until_it_lets_go(folder, coarse, repository):
+    load(folder, coarse, SplitRule((9,), 50))
+    entry = only(folder.parent / "cache")
+    command = [sys.executable, "-c", HOLDER, entry]
+    with subprocess.Popen(command, cwd=repository, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout.readline() == "open\n"
+        last_used(entry, 365)
+        remove_old_entries(entry.parent)
+        assert entry.exists()
+        holder.stdin.close()
+    remove_old_entries(entry.parent)
+    assert not entry.exists()
+
+
+def test_a_damaged_entry_is_moved_aside_and_not_deleted_while_it_may_be_mapped(folder, coarse):
+    load(folder, coarse)
+    entry = only(folder.parent / "cache")
+    inode = (entry / "pose2d.npy").stat().st_ino
+    (entry / "names.npy").write_bytes(b"")
+    load(folder, coarse)
+    assert inode in {path.stat().st_ino for path in (folder.parent / "cache").glob(".*/pose2d.npy")}
 
 
 def test_a_change_of_the_annotations_shows_in_the_table(folder, coarse):
@@ -467,6 +544,9 @@ FILES = (
     "root",
     "camera",
     "image_size",
+    "sequences",
+    "frames",
+    "has_mesh",
     "meshes_0",
     "meshes_1",
     "flipped_meshes_0",
@@ -507,7 +587,7 @@ def noise(path: Path) -> None:
 def test_a_cache_with_a_damaged_array_is_made_anew(folder, coarse, reads, name, damage):
     table = load(folder, coarse, SplitRule((9,), 50))
     before = PoseTable(**{
-        f.name: tuple(np.array(m) for m in v) if "meshes" in f.name else v if f.name == "action_names" else np.array(v)
+        f.name: tuple(map(np.array, v)) if "meshes" in f.name else np.array(v) if isinstance(v, np.ndarray) else v
         for f, v in ((f, getattr(table, f.name)) for f in dataclasses.fields(table))
     })  # fmt: skip
     del table
@@ -536,31 +616,33 @@ def test_a_cache_whose_full_key_is_another_one_is_made_anew(folder, coarse, read
     assert reads == [9, 11, 9, 11]
 
 
-@pytest.mark.parametrize("files_before", [0, 1, 5, 10])
-def test_a_run_stopped_while_writing_leaves_nothing_that_is_read(folder, coarse, reads, monkeypatch, files_before):
-    save, written = np.save, []
+@pytest.mark.parametrize("rows_before", [0, 1, 5, 12])
+def test_a_run_stopped_while_writing_leaves_nothing_that_is_read(folder, coarse, reads, monkeypatch, rows_before):
+    append, written = data.cache.Columns.append, []
 
-    def stopped(path, array):
-        if len(written) == files_before:
+    def stopped(columns, name, rows):
+        if len(written) == rows_before:
             raise KeyboardInterrupt
-        written.append(path)
-        save(path, array)
+        written.append(name)
+        append(columns, name, rows)
 
-    monkeypatch.setattr(np, "save", stopped)
+    monkeypatch.setattr(data.cache.Columns, "append", stopped)
     with pytest.raises(KeyboardInterrupt):
         load(folder, coarse)
     assert not list((folder.parent / "cache").iterdir())
-    monkeypatch.setattr(np, "save", save)
+    monkeypatch.setattr(data.cache.Columns, "append", append)
     assert len(load(folder, coarse)) == 16
-    assert reads == [9, 11, 9, 11]
+    assert reads[-2:] == [9, 11]
 
 
 def test_a_full_disk_gives_a_line_and_the_table(folder, coarse, monkeypatch, capsys):
-    def full(path, array):
+    whole = load(folder, coarse, cache=folder.parent / "other")
+
+    def full(columns, rows):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(np, "save", full)
-    assert len(load(folder, coarse)) == 16
+    monkeypatch.setattr(data.cache._GrowingArray, "append", full)
+    assert_same_bytes(load(folder, coarse), whole)
     (line,) = capsys.readouterr().out.splitlines()
     assert "the cache could not be written (No space left on device)" in line
     assert str(folder.parent / "cache") in line
@@ -571,13 +653,13 @@ def test_a_folder_that_cannot_be_made_gives_a_line_and_the_table(folder, coarse,
     (folder.parent / "file").write_text("in the way")
     table = load(folder, coarse, cache=folder.parent / "file" / "cache")
     (line,) = capsys.readouterr().out.splitlines()
-    assert "no cache can be kept here" in line
+    assert "the cache could not be written" in line
     assert str(folder.parent / "file" / "cache") in line
     assert_same_bytes(table, load(folder, coarse))
 
 
 def test_a_cache_that_another_process_takes_away_does_not_lose_the_table(folder, coarse, monkeypatch):
-    monkeypatch.setattr(data.table, "_open_cache", lambda folder, key: None)
+    monkeypatch.setattr(data.table, "open_entry", lambda folder, key: None)
     assert isinstance(load(folder, coarse), PoseTable)
 
 

@@ -52,7 +52,8 @@ def test_metrics_follow_from_the_predictions_alone(tested):
     assert report.to_dict() == metrics
     shapes = {name: array.shape for name, array in arrays.items()}
     assert shapes == {
-        "names": (8,), "actions": (8,), "pose2d": (8, 17, 2), "pose3d": (8, 17, 3), "pose3d_gt": (8, 17, 3),
+        "names": (8,), "actions": (8,), "sequences": (8,), "frames": (8,), "pose2d": (8, 17, 2),
+        "pose3d": (8, 17, 3), "pose3d_gt": (8, 17, 3),
         "mesh_coarse": (8, 20, 3), "mesh_fine": (8, 37, 3),
     }  # fmt: skip
     assert set(arrays["actions"]) == {"Directions", "Discussion"}

@@ -124,10 +124,11 @@ def test_a_network_whose_output_is_not_finite_is_told_with_its_weights_name(trai
 
 
 def test_the_protocol_says_split_count_input_and_that_the_root_counts():
-    text = describe_protocol("Human36M", "test", TEST_TABLE, HUMAN36M_17, gt_input=True)
+    text = describe_protocol("Human36M", "test", TEST_TABLE, HUMAN36M_17)
     for words in ("Human36M", "test split", "7 samples", "ground-truth 2D", "17 joints", "own zero is included"):
         assert words in text
-    assert "detected 2D" in describe_protocol("Human36M", "test", TEST_TABLE, HUMAN36M_17, gt_input=False)
+    detected = replace(TEST_TABLE, input2d="detected")
+    assert "detected 2D" in describe_protocol("Human36M", "test", detected, HUMAN36M_17)
 
 
 # --- schedule
