@@ -5,6 +5,7 @@ from pathlib import Path
 
 from data.detections import with_detections
 from data.Human36M.dataset import human36m
+from data.Human36MNpz.dataset import human36m_npz
 from data.Mocap.dataset import mocap
 from data.source import Source
 from data.Synthetic.dataset import synthetic
@@ -19,6 +20,7 @@ from smplpytorch.smplpytorch.load_body import load_body
 
 DATASETS: dict[str, Callable[[DatasetConfig, BodyModel], Source]] = {
     "Human36M": human36m,
+    "Human36MNpz": human36m_npz,
     "Synthetic": synthetic,
     "Mocap": mocap,
 }
@@ -37,5 +39,7 @@ def build_table(cfg: Config, name: str, split: str, body: BodyModel | None = Non
     cache = Path(cfg.DATASET.data_dir) / name / "cache"
     table = load_table(source, split, bodies, key, cache, cfg.DATASET.workers)
     if not cfg.DATASET.use_gt_input and cfg.DATASET.detection_file:
+        if cfg.DATASET.detections != "gt":
+            raise UserError("DATASET.detections and DATASET.detection_file both name a 2D input; keep one of them")
         table = with_detections(table, cfg.DATASET.detection_file, cfg.DATASET.input_joint_set)
     return table
