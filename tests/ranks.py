@@ -38,6 +38,7 @@ from tests.tables import FIVE_JOINTS, random_table
 
 SAMPLES, BATCH = 9, 8  # a whole batch, then one sample, so that all ranks but the first have none of it
 NOISE = DetectionNoise((0.0,), (2.0,), (0.1,), (384, 288))
+SMALL = ModelConfig(hidden_dim=4)
 DETERMINISTIC = {name: model for name, model in NETWORKS.items() if model.name != "SimpleBaseline"}
 """Networks without dropout, whose random numbers are each rank's own."""
 AUGMENTATION = Augmentation(FIVE_JOINTS.flip_permutation, True, 20.0, 0.5, NOISE)
@@ -108,18 +109,14 @@ def table_of(scales: list[GraphScale], count: int, seed: int = 0) -> PoseTable:
     return random_table(count, seed, FIVE_JOINTS, tuple(len(scale.real_nodes) for scale in scales[1:]))
 
 
-def model_of(
-    scales: list[GraphScale], dtype: torch.dtype = torch.float64, model: ModelConfig = ModelConfig(hidden_dim=4)
-) -> nn.Module:
+def model_of(scales: list[GraphScale], dtype: torch.dtype = torch.float64, model: ModelConfig = SMALL) -> nn.Module:
     torch.manual_seed(0)
     network = build_model(replace(config(Path()), MODEL=model), scales)
     randomise(network)
     return network.to(dtype)
 
 
-def steps(
-    scales: list[GraphScale], group: Group, kind: ModelConfig = ModelConfig(hidden_dim=4)
-) -> list[dict[str, np.ndarray]]:
+def steps(scales: list[GraphScale], group: Group, kind: ModelConfig = SMALL) -> list[dict[str, np.ndarray]]:
     """Loss and gradients of every step of an epoch, without updates."""
     tables, device = [table_of(scales, SAMPLES)], torch.device("cpu")
     batches = DoubleBatches(tables, device, BATCH, True, 3, AUGMENTATION, group)
@@ -165,7 +162,7 @@ def config(folder: Path, **train: Any) -> Config:
     values = {"batch_size": BATCH, "end_epoch": 1, **train}
     data = DatasetConfig(("Human36M",), ("Human36M",))
     test = TestConfig(batch_size=4, shuffle=True)
-    return Config(data, ModelConfig(hidden_dim=4), TrainConfig(**values), AugConfig(), test, RunConfig(str(folder)))
+    return Config(data, SMALL, TrainConfig(**values), AugConfig(), test, RunConfig(str(folder)))
 
 
 def report(scales: list[GraphScale], group: Group, count: int, dtype: torch.dtype = torch.float64) -> dict[str, Any]:

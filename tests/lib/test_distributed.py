@@ -8,7 +8,7 @@ from torch import nn
 from lib.distributed import ALONE, GlobalBatchNorm1d, Group, process_group
 from lib.graph.scales import build_scales
 from lib.training import trainer
-from tests.ranks import SAMPLES, everything, launch
+from tests.ranks import DETERMINISTIC, SAMPLES, everything, launch
 from tests.tables import FIVE_JOINTS
 
 

@@ -4,6 +4,7 @@ import pytest
 
 import main.export
 from lib.cli import run_command
+from tests.networks import NETWORKS
 from tests.tiny_weights import save_tiny_weights
 
 pytest.importorskip("onnx")
@@ -48,4 +49,12 @@ def test_what_the_user_can_mend_is_one_line_and_code_2(run, tmp_path, capsys, ar
     assert run(*given, *arguments) == 2
     errors = capsys.readouterr().err
     assert line in errors
+    assert errors.count("\n") == 1
+
+
+def test_a_network_that_cannot_be_exported_is_one_line_and_code_2(run, tmp_path, capsys):
+    weights = save_tiny_weights(tmp_path / "w.pth.tar", NETWORKS["HGN, modulation"])
+    assert run("--weights", weights, "--output", "hgn.onnx") == 2
+    errors = capsys.readouterr().err
+    assert "hgn.onnx: this network cannot be exported" in errors
     assert errors.count("\n") == 1

@@ -4,7 +4,9 @@ import re
 import shlex
 import signal
 import time
+from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 
@@ -75,6 +77,45 @@ def test_debug_takes_a_few_samples_only(start, project):
     assert len(subsample(random_table(5))) == 5
     code, out = train(start, project, "--debug", "--set", "TRAIN.end_epoch=0")
     assert code == 0, out
+
+
+OTHERS = {
+    "SimpleBaseline": ("MODEL.name=SimpleBaseline", "MODEL.hidden_dim=4"),
+    "SemGCN": ("MODEL.name=SemGCN",),
+    "ModulatedGCN": ("MODEL.name=ModulatedGCN",),
+    "Transformer": ("MODEL.name=Transformer",),
+    "HGN, skeleton": ("MODEL.scales=1",),
+    "HGN, coarse mesh": ("MODEL.scales=2", "MODEL.depth=2"),
+    "HGN, options": ("MODEL.modulation=true", "MODEL.attention=softmax", "MODEL.mesh_loss_weight=0"),
+}
+
+
+@pytest.mark.parametrize("keys", OTHERS.values(), ids=OTHERS.keys())
+def test_every_network_is_trained_stopped_resumed_and_tested_by_the_same_commands(start, project, keys):
+    sets = [part for key in keys for part in ("--set", key)]
+    code, out = train(start, project, *sets, "--set", "TEST.vis=true")
+    assert code == 0, out
+    whole = run_folder(out)
+    write_config(project, checkpoint_minutes=1e-9)
+    at_the_third_save = ("os.rename", r"last\.pth\.tar", 3, "signal", int(signal.SIGTERM))
+    stopped, out = train(start, project, *sets, faults=(at_the_third_save,))
+    assert stopped == 143, out
+    run = run_folder(out)
+    assert checkpoint.read(run / "checkpoint" / "last.pth.tar")["epoch"] == 0
+    code, out = start("train.py", *resume_command_in(out)).wait()
+    assert code == 0, out
+    assert equal(weights_of(run), weights_of(whole))
+    weights = ("--set", f"TEST.weight_path={run / 'checkpoint' / 'last.pth.tar'}")
+    code, out = start("test.py", "--cfg", project / "my.yml", *weights, "--set", "TEST.vis=true").wait()
+    assert code == 0, out
+    tested = Path(re.search(r"all in (.+)", out)[1])
+    log = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
+    metrics = json.loads((tested / "result" / "metrics.json").read_text())
+    assert metrics["mpjpe"] == log[-1]["test"]["mpjpe"]
+    meshes = {"MODEL.scales=1": 0, "MODEL.scales=2": 1, "MODEL.modulation=true": 2}.get(keys[0], 0)
+    with np.load(tested / "result" / "predictions.npz") as z:
+        assert [name for name in z.files if name.startswith("mesh")] == ["mesh_coarse", "mesh_fine"][:meshes]
+    assert len(list((tested / "vis").glob("*.obj"))) == 6 * (1 + meshes)
 
 
 # --- stopping and going on
@@ -153,6 +194,10 @@ def test_resume_without_a_path_takes_the_newest_run_of_this_configuration(start,
         (["--set", "MODEL.coarsen_levels=20"], "levels"),
         (["--set", "DATASET.test_list=[]"], "DATASET.test_list"),
         (["--set", "DATASET.target_joint_set=coco"], "DATASET.target_joint_set"),
+        (
+            ["--set", "MODEL.name=SemGCN", "--set", "MODEL.scales=2"],
+            "MODEL.scales is 2, it must be 3 where MODEL.name is",
+        ),
         (["--seed", "-1"], "--seed -1"),
         (["--seed", str(10**30)], "--seed 1000"),
         (["--resume_training"], "no run of this configuration to resume"),
