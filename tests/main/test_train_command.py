@@ -90,6 +90,7 @@ OTHERS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("keys", OTHERS.values(), ids=OTHERS.keys())
 def test_every_network_is_trained_stopped_resumed_and_tested_by_the_same_commands(start, project, keys):
     sets = [part for key in keys for part in ("--set", key)]
