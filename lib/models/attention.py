@@ -1,4 +1,4 @@
-"""Softmax attention over graph nodes (Vaswani et al., NeurIPS 2017) in the place of the non-local layer."""
+"""Softmax attention over graph nodes (Vaswani et al., NeurIPS 2017) in the place of the non-local layer (O3)."""
 
 import torch
 import torch.nn.functional as F

@@ -35,10 +35,10 @@ class HGNOutput(NamedTuple):
 class HGN(nn.Module):
     """The whole network on the given graphs.
 
-    scales: [skeleton, coarse mesh, fine mesh], or without the last or both; hidden_dim: channels C of all features;
+    scales: [skeleton, coarse mesh, fine mesh], or without the last or both (O1); hidden_dim: channels C of all features;
     fusion: "released" updates one scale after the other, "parallel" all at once (docs/architecture.md, deviation 1);
-    stages: their number; conv, attention: classes of the graph convolution (adjacency, in, out) and of the layer over all
-    nodes (channels) where they are not the published ones (docs/architecture.md, options 2 and 3).
+    stages: their number (O4); conv, attention: classes of the graph convolution (adjacency, in, out) and of the layer over all
+    nodes (channels) where they are not the published ones (docs/architecture.md, O2 and O3).
     """
 
     def __init__(

@@ -26,7 +26,7 @@ def modulated_graph_conv(
 class ModulatedSemGraphConv(SemGraphConv):
     """SemGraphConv with modulation m (N, out_channels) and an offset Q (N, N) of all pairs of nodes: the graph is A + Q.
 
-    It starts with m = 1 and Q = 0, where it is the published layer.
+    It starts with m = 1 and Q = 0, where it is the published layer (docs/architecture.md, O2).
     """
 
     def __init__(self, adjacency: np.ndarray, in_channels: int, out_channels: int):

@@ -40,9 +40,9 @@ class ModulatedGraphConv(nn.Module):
 
     def __init__(self, adjacency: np.ndarray, in_channels: int, out_channels: int):
         super().__init__()
-        adjacency = torch.as_tensor(np.asarray(adjacency, dtype=bool)).to(torch.get_default_dtype())
-        scale = adjacency.sum(1).rsqrt()
-        self.register_buffer("adjacency", scale[:, None] * adjacency * scale, persistent=False)
+        edges = torch.as_tensor(np.asarray(adjacency, dtype=bool)).to(torch.get_default_dtype())
+        scale = edges.sum(1).rsqrt()
+        self.register_buffer("adjacency", scale[:, None] * edges * scale, persistent=False)
         self.weight = nn.Parameter(torch.empty(2, in_channels, out_channels))
         self.bias = nn.Parameter(torch.zeros(out_channels))
         self.modulation = nn.Parameter(torch.ones(len(adjacency), out_channels))
