@@ -114,7 +114,7 @@ def load_network(path: str | Path, cfg: Config, build_scales) -> tuple[nn.Module
         try:
             scales = scales_from_state(content["scales"])
             cfg = config_from_dict(content["config"], path)
-            _check_size(cfg.MODEL, content["model_state_dict"])
+            _check_width(cfg.MODEL, content["model_state_dict"])
             model = build_model(cfg, scales)
         except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
             raise UserError(f"{path}: the checkpoint's hierarchy or configuration is damaged ({error})") from None
@@ -125,9 +125,7 @@ def load_network(path: str | Path, cfg: Config, build_scales) -> tuple[nn.Module
     return model, output_scales(cfg, scales), content
 
 
-def _check_size(m: ModelConfig, state: dict[str, Any]) -> None:
-    """ValueError for a width or depth that these weights cannot have, before anything of that size is made."""
+def _check_width(m: ModelConfig, state: dict[str, Any]) -> None:
+    """ValueError for a width that these weights cannot have, before anything of that size is made."""
     if m.hidden_dim > max(max(value.shape, default=0) for value in state.values()):
         raise ValueError("MODEL.hidden_dim is not that of the weights")
-    if m.depth > len(state):
-        raise ValueError("MODEL.depth is not that of the weights")

@@ -323,7 +323,7 @@ DAMAGE = {
     "an absurd width": {"config": config_to_dict(config(MODEL=ModelConfig(hidden_dim=2**40)))},
     "a width that is not that of the weights": {"config": config_to_dict(config(MODEL=ModelConfig(hidden_dim=4096)))},
     "a depth that is not that of the weights": {
-        "config": config_to_dict(config(MODEL=ModelConfig("Transformer", depth=32)))
+        "config": config_to_dict(config(MODEL=ModelConfig(hidden_dim=4, depth=32)))
     },
     "weights that are none": {"model_state_dict": {"a": 1}},
 }
