@@ -300,8 +300,8 @@ def _rules_of_networks(m: ModelConfig) -> list[tuple[str, Any, bool, str]]:
     """(key, value, whether it holds, what is right) for the keys of MODEL that depend on each other."""
     rules = []
     for key in ("scales", "fusion", "modulation", "attention") if m.name != "HGN" else ():
-        value, default = getattr(m, key), getattr(ModelConfig, key)
-        rules.append((f"MODEL.{key}", value, value == default, f"{default} where MODEL.name is {m.name}: it is HGN's"))
+        value, default = (str(getattr(config, key)).lower() for config in (m, ModelConfig))  # as YAML spells them
+        rules.append((f"MODEL.{key}", value, value == default, f"{default} for {m.name}: it is an option of HGN"))
     for key in ("normal_loss_weight", "edge_loss_weight") if m.name != "HGN" or m.scales == 1 else ():
         rules.append((f"MODEL.{key}", getattr(m, key), getattr(m, key) == 0, "0 for a network without meshes"))
     if m.name == "Transformer" or m.attention == "softmax":

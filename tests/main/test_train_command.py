@@ -197,7 +197,7 @@ def test_resume_without_a_path_takes_the_newest_run_of_this_configuration(start,
         (["--set", "DATASET.target_joint_set=coco"], "DATASET.target_joint_set"),
         (
             ["--set", "MODEL.name=SemGCN", "--set", "MODEL.scales=2"],
-            "MODEL.scales is 2, it must be 3 where MODEL.name is",
+            "MODEL.scales is 2, it must be 3 for SemGCN",
         ),
         (["--seed", "-1"], "--seed -1"),
         (["--seed", str(10**30)], "--seed 1000"),
