@@ -11,6 +11,7 @@ from data.Human36M.annotations import read_subject
 from data.Mocap.dataset import mocap
 from data.Mocap.importer import choose_split, find_recordings, import_mocap, number_subjects, stretches, subject_name
 from lib.camera import world_to_camera
+from lib.config import DatasetConfig
 from lib.errors import UserError
 from tests.bodies import tiny_body
 
@@ -48,7 +49,7 @@ def test_subjects_keep_their_numbers_and_named_ones_follow_from_1001(imported):
 
 
 def test_the_loader_reads_the_split(imported):
-    source = mocap(imported[1], tiny_body())
+    source = mocap(DatasetConfig((), (), data_dir=str(imported[1])), tiny_body())
     assert source.splits["train"].subjects == (7, 8)
     assert source.splits["test"].subjects == (1001,)
     assert len(read_subject(source.folder, 1001).names) == 16
