@@ -60,6 +60,10 @@ class PoseTable:
             values[f.name] = value
         return PoseTable(**values)
 
+    def subsample(self, count: int) -> "PoseTable":
+        """The table of `count` rows spread evenly over this one; of all rows when it has fewer."""
+        return self.take(np.unique(np.linspace(0, len(self) - 1, count).round().astype(int)))
+
 
 PER_MESH = ("meshes", "flipped_meshes")
 """Columns with a row for each sample that has SMPL parameters, and none for the others."""

@@ -3,22 +3,16 @@
 import argparse
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-
-from data import build_table
 from lib.cli import add_common_arguments, config_of, notice, run_command
 from lib.config import Config
-from lib.device import choose_devices
-from lib.distributed import Group, process_group
 from lib.errors import UserError
-from lib.evaluation.evaluate import describe_protocol, evaluate_table
-from lib.evaluation.results import write_images, write_results
-from lib.graph.hierarchy import build_hierarchy
-from lib.models.factory import build_joint_set, find_weights, load_network
-from lib.run_dir import RunDir, create_run_dir
-from smplpytorch.smplpytorch.load_body import load_body
+
+if TYPE_CHECKING:
+    from lib.distributed import Group
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -39,12 +33,23 @@ def main() -> None:
             "testing without ground-truth 2D input needs DATASET.detection_file or DATASET.detections; noise is for "
             "training only"
         )
+    from lib.distributed import process_group  # here, as in `run`: torch takes seconds, which --help does not need
+
     with process_group() as group:
         run(args, cfg, group)
 
 
-def run(args: argparse.Namespace, cfg: Config, group: Group) -> None:
+def run(args: argparse.Namespace, cfg: Config, group: "Group") -> None:
     """One rank's part of the command; rank 0 alone prints and writes."""
+    from data import build_table
+    from lib.device import choose_devices
+    from lib.evaluation.evaluate import build_evaluator
+    from lib.evaluation.results import write_images, write_results
+    from lib.graph.hierarchy import build_hierarchy
+    from lib.models.factory import build_joint_set, find_weights, load_network
+    from lib.run_dir import RunDir, create_run_dir
+    from smplpytorch.smplpytorch.load_body import load_body
+
     device = choose_devices(args.gpu, group)[0]
     joints = build_joint_set(cfg)
     path = group.from_main(find_weights(cfg) if group.is_main else None)
@@ -58,13 +63,11 @@ def run(args: argparse.Namespace, cfg: Config, group: Group) -> None:
     if group.is_main:
         print(f"weights: {path}")
         folder = create_run_dir(cfg)
+    evaluator = build_evaluator(cfg, tables, joints, device, group)
+    chosen = path.name.startswith(("best", "final"))
+    note = " The weights' epoch may have been chosen on these very test subjects, as published." if chosen else ""
     for name, table in tables.items():
-        protocol = describe_protocol(name, "test", table, joints)
-        if path.name.startswith(("best", "final")):
-            protocol += " The weights' epoch may have been chosen on these very test subjects, as published."
-        report, predictions = evaluate_table(
-            model, table, cfg, device, protocol, f"{path}{trained}", progress=True, group=group
-        )
+        report, predictions = evaluator.run(name, model, f"{path}{trained}", note, progress=True)
         if not group.is_main:
             continue
         print(report.text())

@@ -39,14 +39,13 @@ from lib.models.factory import load_network
 from lib.models.hgn import HGN
 from lib.run_dir import RunDir
 from lib.training.batches import Augmentation, BatchSource
-from lib.training.losses import LossWeights
-from lib.training.trainer import Trainer
 from smplpytorch.smplpytorch.coarse_body import CoarseBody
 from smplpytorch.smplpytorch.native.serialization import load_model
 from tests.annotation_files import PARTS, write_annotations
 from tests.bodies import tiny_body
 from tests.data.mocap.mocap_files import person_amc, person_asf, person_bvh
 from tests.tables import random_table
+from tests.trainers import assemble
 
 MAX_SECONDS = 5.0
 MAX_BYTES = 1 << 30
@@ -232,16 +231,14 @@ def checkpoint_kind(folder: Path):
         Augmentation(HUMAN36M_17.flip_permutation),
     )  # fmt: skip
 
-    trainer = Trainer(
-        cfg, HGN(scales, 4), scales, HUMAN36M_17, LossWeights(), batches, {}, RunDir(folder), torch.device("cpu"), 0
-    )
-    trainer._write_log = lambda: None  # the one thing that restoring means to write
-    for _ in range(2):
-        trainer._train_step(batches.order(0))
-        trainer.step += 1
-    trainer.log.append({"epoch": 0, "loss": 1.0, "test": {"mpjpe": 50.0}})
+    trainer = assemble(cfg, HGN(scales, 4), scales, batches, {}, RunDir(folder), HUMAN36M_17)
+    trainer.reporter.active = False  # the log is the one thing that restoring means to write
+    for step in range(2):
+        batch = batches.batch(batches.order(0), 0, step)
+        trainer.progress.count_step(trainer.learner.step(step, batch))
+    trainer.progress.log.append({"epoch": 0, "loss": 1.0, "test": {"mpjpe": 50.0}})
     path = folder / "last.pth.tar"
-    checkpoint.save(path, trainer.state())
+    checkpoint.save(path, trainer.checkpoints.run | trainer.state())
     data = path.read_bytes()
 
     def read(folder):

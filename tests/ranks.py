@@ -21,12 +21,12 @@ from lib import checkpoint, distributed
 from lib.config import AugConfig, Config, DatasetConfig, ModelConfig, RunConfig, TestConfig, TrainConfig
 from lib.distributed import GlobalBatchNorm1d, Group, distribute, process_group
 from lib.errors import Stopped, UserError
-from lib.evaluation.evaluate import evaluate_table
+from lib.evaluation.evaluate import Evaluator
 from lib.graph.scales import GraphScale
 from lib.models.factory import build_model
 from lib.pose_table import PoseTable
 from lib.run_dir import RunDir, create_run_dir
-from lib.training import trainer as trainer_module
+from lib.training import reporter
 from lib.training.augment import Batch, DetectionNoise
 from lib.training.batches import Augmentation, BatchSource
 from lib.training.losses import LossWeights, hgn_losses
@@ -35,6 +35,7 @@ from main.train import main
 from tests.networks import NETWORKS
 from tests.plain.hgn import randomise
 from tests.tables import FIVE_JOINTS, random_table
+from tests.trainers import assemble
 
 SAMPLES, BATCH = 9, 8  # a whole batch, then one sample, so that all ranks but the first have none of it
 NOISE = DetectionNoise((0.0,), (2.0,), (0.1,), (384, 288))
@@ -67,7 +68,7 @@ def launch(size: int, work: Callable, *args) -> list[Any]:
 def _one_thread(work: Callable, *args) -> Any:
     torch.set_num_threads(1)
     distributed.PATIENCE = timedelta(seconds=60)
-    trainer_module.draw_curves = lambda *_: None  # in this process of its own, where pictures are not what is tested
+    reporter.draw_curves = lambda *_: None  # in this process of its own, where pictures are not what is tested
     return work(*args)
 
 
@@ -168,8 +169,8 @@ def config(folder: Path, **train: Any) -> Config:
 def report(scales: list[GraphScale], group: Group, count: int, dtype: torch.dtype = torch.float64) -> dict[str, Any]:
     table = table_of(scales, count, 1)
     table = replace(table, pose2d=torch.as_tensor(table.pose2d, dtype=dtype).numpy())
-    cfg = config(Path())
-    result, predictions = evaluate_table(model_of(scales, dtype), table, cfg, torch.device("cpu"), "", "", group=group)
+    evaluator = Evaluator({"Human36M": table}, FIVE_JOINTS, torch.device("cpu"), 4, shuffle=True, group=group)
+    result, predictions = evaluator.run("Human36M", model_of(scales, dtype), "")
     return {"report": result.to_dict(), "pose3d": predictions.pose3d, "fine": predictions.meshes[1]}
 
 
@@ -186,17 +187,16 @@ def make_trainer(scales, group, cfg, run, kind=DoubleBatches, spoilt=None) -> Tr
     table = table_of(scales, SAMPLES)
     if spoilt is not None:
         table.pose3d[spoilt] = np.nan
-    model, device = model_of(scales), torch.device("cpu")
-    parallel = distribute(model, cfg.TRAIN.sync_bn) if group.size > 1 else None
-    batches = kind([table], device, cfg.TRAIN.batch_size, True, 3, AUGMENTATION, group)
+    batches = kind([table], torch.device("cpu"), cfg.TRAIN.batch_size, True, 3, AUGMENTATION, group)
     test = table_of(scales, 7, 1)
     tests = {"Human36M": replace(test, pose2d=test.pose2d.astype(np.float64))}
-    return Trainer(cfg, model, scales, FIVE_JOINTS, LossWeights(), batches, tests, run, device, 3, parallel, group)
+    return assemble(cfg, model_of(scales), scales, batches, tests, run, group=group)
 
 
 def outcome(trained: Trainer) -> dict[str, Any]:
-    weights = {name: value.numpy().copy() for name, value in trained.model.state_dict().items()}
-    return {"weights": weights, "log": [{**e, "seconds": 0} for e in trained.log], "skipped": trained.skipped}
+    progress = trained.progress
+    weights = {name: value.numpy().copy() for name, value in trained.learner.model.state_dict().items()}
+    return {"weights": weights, "log": [{**e, "seconds": 0} for e in progress.log], "skipped": progress.skipped}
 
 
 def epoch(scales, group: Group, folder: Path, spoilt: int | None = None, **train: Any) -> dict[str, Any]:
@@ -218,7 +218,7 @@ def signalled(scales, group: Group, folder: Path) -> dict[str, Any]:
         code = 0
     except Stopped as stop:
         code = stop.code
-    return {"code": code, "step": trained.step}
+    return {"code": code, "step": trained.progress.step}
 
 
 def resumed(scales, group: Group, folder: Path | None) -> dict[str, Any] | None:

@@ -1,5 +1,6 @@
 """Testing: a table through the network, and the report on it."""
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -51,44 +52,66 @@ def predict(
     return Predictions(pose3d, tuple(gather([o.meshes[i] for o in outputs]) for i in range(len(outputs[0].meshes))))
 
 
-def evaluate_table(
-    model: nn.Module,
-    table: PoseTable,
-    cfg: Config,
-    device: torch.device,
-    protocol: str,
-    weights: str,
-    progress: bool = False,
-    group: Group = ALONE,
-) -> tuple[Report, Predictions]:
-    """Predict a whole table and report its errors. Of several ranks each predicts its share; all return the same report,
-    rank 0 with all predictions, the others with their own."""
-    pose2d = table.pose2d[group.shard(len(table))]
-    order = None
-    if cfg.TEST.shuffle:
-        order = np.random.default_rng(0).permutation(len(pose2d))
-    own = predict(model, pose2d, cfg.TEST.batch_size, device, order, progress and group.is_main)
-    parts = group.gather(own)
-    if parts is None:
-        return group.from_main(None), own
-    predictions = Predictions(
-        np.concatenate([p.pose3d for p in parts]),
-        tuple(np.concatenate(meshes) for meshes in zip(*(p.meshes for p in parts), strict=True)),
-    )
+@dataclass(frozen=True)
+class Evaluator:
+    """Tests networks on tables, by the name of their data set.
+
+    batch_size, shuffle: in which batches and order samples go through the network. Of several ranks in `group` each predicts its shard.
+    """
+
+    tables: dict[str, PoseTable]
+    joints: JointSet
+    device: torch.device
+    batch_size: int = 64
+    shuffle: bool = False
+    group: Group = ALONE
+
+    def run(
+        self, name: str, model: nn.Module, weights: str, note: str = "", progress: bool = False
+    ) -> tuple[Report, Predictions]:
+        """Predict the table `name` and report the errors; all ranks return the same report, rank 0 with all predictions,
+        the others with their own.
+
+        weights: whose errors these are, for the report and errors; note: what else its protocol says. UserError when the
+        network's output is not finite.
+        """
+        table = self.tables[name]
+        pose2d = table.pose2d[self.group.shard(len(table))]
+        order = np.random.default_rng(0).permutation(len(pose2d)) if self.shuffle else None
+        own = predict(model, pose2d, self.batch_size, self.device, order, progress and self.group.is_main)
+        parts = self.group.gather(own)
+        if parts is None:
+            return self.group.from_main(None), own
+        predictions = Predictions(
+            np.concatenate([p.pose3d for p in parts]),
+            tuple(np.concatenate(meshes) for meshes in zip(*(p.meshes for p in parts), strict=True)),
+        )
+        _require_finite(predictions, table, weights)
+        truth = np.asarray(table.pose3d) * np.float32(1000)
+        actions = np.asarray(table.action_names)[table.actions]
+        sequences = np.asarray(table.sequence_names)[table.sequences]
+        protocol = describe_protocol(name, "test", table, self.joints) + note
+        scoring = PROTOCOLS[table.protocol]
+        report = evaluate(
+            predictions.pose3d, truth, actions, protocol, weights, scoring, sequences, np.asarray(table.frames)
+        )
+        return self.group.from_main(report), predictions
+
+
+def build_evaluator(
+    cfg: Config, tables: dict[str, PoseTable], joints: JointSet, device: torch.device, group: Group = ALONE
+) -> Evaluator:
+    """The evaluator that TEST describes."""
+    return Evaluator(tables, joints, device, cfg.TEST.batch_size, cfg.TEST.shuffle, group)
+
+
+def _require_finite(predictions: Predictions, table: PoseTable, weights: str) -> None:
     finite = np.isfinite(predictions.pose3d).all((1, 2))
     if not finite.all():
         raise UserError(
             f"{weights}: the network's output is not finite for {(~finite).sum()} of {len(table)} samples, the first is "
-            f"{table.names[finite.argmin()]}; the weights are spoilt: train with a lower TRAIN.lr, or take others"
+            f"{table.names[finite.argmin()]}; training diverged: train with a lower TRAIN.lr, or take other weights"
         )
-    truth = np.asarray(table.pose3d) * np.float32(1000)
-    actions = np.asarray(table.action_names)[table.actions]
-    sequences = np.asarray(table.sequence_names)[table.sequences]
-    scoring = PROTOCOLS[table.protocol]
-    report = evaluate(
-        predictions.pose3d, truth, actions, protocol, weights, scoring, sequences, np.asarray(table.frames)
-    )
-    return group.from_main(report), predictions
 
 
 def describe_protocol(name: str, split: str, table: PoseTable, joints: JointSet) -> str:

@@ -4,8 +4,9 @@ import json
 from pathlib import Path
 
 import numpy as np
+from torch import nn
 
-from lib.evaluation.evaluate import Predictions
+from lib.evaluation.evaluate import Evaluator, Predictions, predict
 from lib.evaluation.plots import draw_mesh, draw_pose
 from lib.evaluation.report import Report
 from lib.evaluation.wavefront import save_obj, save_skeleton_obj
@@ -40,6 +41,16 @@ def write_results(folder: Path, table: PoseTable, predictions: Predictions, repo
         path.write_text(json.dumps(report.to_dict(), indent=1) + "\n")
 
 
+def draw_samples(
+    folder: Path, evaluator: Evaluator, model: nn.Module, scales: list[GraphScale], count: int = 6
+) -> None:
+    """Predict `count` samples of each of the evaluator's tables and write their images and obj files."""
+    for table in evaluator.tables.values():
+        sample = table.subsample(count)
+        predictions = predict(model, sample.pose2d, evaluator.batch_size, evaluator.device)
+        write_images(folder, sample, predictions, scales, evaluator.joints, count)
+
+
 def write_images(
     folder: Path,
     table: PoseTable,
@@ -48,7 +59,7 @@ def write_images(
     joints: JointSet,
     count: int = 6,
 ) -> None:
-    """Pictures and obj files of `count` samples spread over the table."""
+    """Images and obj files of `count` samples spread over the table."""
     for row in np.unique(np.linspace(0, len(table) - 1, count).round().astype(int)):
         stem = folder / Path(str(table.names[row])).stem
         pose = predictions.pose3d[row] / 1000

@@ -1,17 +1,65 @@
 """Training's parts from a configuration: where `Config` ends and plain arguments begin."""
 
+from collections.abc import Callable
+
+import torch
+from torch import nn
+
 from lib.config import Config
+from lib.distributed import ALONE, Group, distribute
 from lib.errors import UserError
+from lib.graph.scales import GraphScale
 from lib.models.factory import build_joint_set
-from lib.training.augment import DetectionNoise
-from lib.training.batches import Augmentation
-from lib.training.losses import LossWeights
+from lib.models.hgn import HGNOutput
+from lib.pose_table import PoseTable
+from lib.training.augment import Batch, DetectionNoise
+from lib.training.batches import Augmentation, BatchSource
+from lib.training.learner import Learner
+from lib.training.losses import LossWeights, hgn_losses
+from lib.training.precision import accelerate
+from lib.training.schedule import build_optimizer
+
+
+def build_learner(
+    cfg: Config, model: nn.Module, scales: list[GraphScale], devices: list[torch.device], group: Group = ALONE
+) -> Learner:
+    """`model`, which lies on the first of the devices, made to train on all devices and ranks as TRAIN and MODEL say."""
+    network = model
+    if group.size > 1:
+        network = distribute(model, cfg.TRAIN.sync_bn)
+    elif len(devices) > 1:
+        network = nn.DataParallel(model, [device.index for device in devices])
+    return Learner(
+        model,
+        accelerate(network, cfg.TRAIN.compile, cfg.TRAIN.precision, devices[0]),
+        build_criterion(cfg, scales, devices[0]),
+        build_optimizer(cfg.TRAIN, model),
+        cfg.TRAIN.skip_nonfinite,
+        group,
+    )
 
 
 def build_loss_weights(cfg: Config) -> LossWeights:
     """MODEL.*_loss_weight."""
     m = cfg.MODEL
     return LossWeights(m.joint_loss_weight, m.normal_loss_weight, m.edge_loss_weight, m.mesh_loss_weight)
+
+
+def build_criterion(
+    cfg: Config, scales: list[GraphScale], device: torch.device
+) -> Callable[[HGNOutput, Batch], dict[str, torch.Tensor]]:
+    """The losses of MODEL.*_loss_weight, of a network's output and the batch that it came from."""
+    weights = build_loss_weights(cfg)
+    faces = tuple(torch.as_tensor(scale.faces, device=device) for scale in scales if scale.faces is not None)
+    return lambda output, batch: hgn_losses(output, batch.pose3d, batch.meshes, faces, weights, batch.mesh_weight)
+
+
+def build_batches(
+    cfg: Config, tables: list[PoseTable], device: torch.device, seed: int, group: Group = ALONE
+) -> BatchSource:
+    """The batches of TRAIN and AUG."""
+    T = cfg.TRAIN
+    return BatchSource(tables, device, T.batch_size, T.shuffle, seed, build_augmentation(cfg), group)
 
 
 def build_augmentation(cfg: Config) -> Augmentation:

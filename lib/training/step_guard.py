@@ -53,6 +53,11 @@ class StepGuard:
         self.steps.append((number, torch.stack([loss, norm, finite.to(loss.dtype)])))
         return taken
 
+    def resume(self, skipped: int) -> None:
+        """Go on after `skipped` steps were skipped; more than allowed now are forgiven, those are past."""
+        self.count.fill_(skipped)
+        self.allowed = max(self.allowed, skipped)
+
     def read(self) -> list[SkippedStep]:
         """The steps since the last call that were not finite, in order; waits for the device."""
         values = torch.stack([values for _, values in self.steps]).tolist() if self.steps else []

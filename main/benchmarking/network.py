@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from lib.config import Config
-from lib.evaluation.evaluate import predict
+from lib.evaluation.evaluate import build_evaluator, predict
 from lib.graph.scales import GraphScale
 from lib.joints import HUMAN36M_17
 from lib.models.folded import FoldedHGN
@@ -23,9 +23,13 @@ from lib.pose_table import PoseTable
 from lib.run_dir import RunDir
 from lib.training.augment import DetectionNoise
 from lib.training.batches import Augmentation, BatchSource
+from lib.training.checkpoints import Checkpoints, describe_run
+from lib.training.factory import build_learner
+from lib.training.learner import GRADIENT_NORM
 from lib.training.losses import LossWeights, hgn_losses
 from lib.training.precision import accelerate
-from lib.training.trainer import GRADIENT_NORM, Trainer
+from lib.training.reporter import Reporter
+from lib.training.trainer import Trainer
 from main.benchmarking.measure import interleaved, resident_bytes
 
 
@@ -110,7 +114,10 @@ def epoch(cfg: Config, scales: list[GraphScale], steps: int, device: torch.devic
         run = RunDir(Path(folder))
         for part in (run.checkpoint, run.graph, run.vis, run.result):
             part.mkdir(parents=True)
-        trainer = Trainer(cfg, model, scales, HUMAN36M_17, LossWeights(), batches, {"test": test}, run, device, seed=0)
+        evaluator = build_evaluator(cfg, {"test": test}, HUMAN36M_17, device)
+        checkpoints = Checkpoints(run.checkpoint, describe_run(cfg, scales, HUMAN36M_17, 0, batches.lengths))
+        learner = build_learner(cfg, model, scales, [device])
+        trainer = Trainer(cfg.TRAIN, learner, batches, evaluator, checkpoints, Reporter(run))
         whole, alone, after = [], [], []
         for number in range(cfg.TRAIN.end_epoch):
             start = time.perf_counter()
@@ -118,12 +125,12 @@ def epoch(cfg: Config, scales: list[GraphScale], steps: int, device: torch.devic
                 bare()
             _wait(device)
             alone.append(time.perf_counter() - start)
-            trainer.cfg = replace(cfg, TRAIN=replace(cfg.TRAIN, end_epoch=number + 1))
+            trainer.settings = replace(cfg.TRAIN, end_epoch=number + 1)
             start = time.perf_counter()
             with redirect_stdout(StringIO()), redirect_stderr(StringIO()):
                 trainer.train()
             seconds = time.perf_counter() - start
-            whole.append(trainer.log[-1]["seconds"])
+            whole.append(trainer.progress.log[-1]["seconds"])
             after.append(seconds - whole[-1])
         testing = interleaved(
             {"test": lambda: predict(model, test.pose2d, cfg.TEST.batch_size, device)}, 3, lambda: _wait(device)

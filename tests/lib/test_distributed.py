@@ -7,7 +7,7 @@ from torch import nn
 
 from lib.distributed import ALONE, GlobalBatchNorm1d, Group, process_group
 from lib.graph.scales import build_scales
-from lib.training import trainer
+from lib.training import reporter
 from tests.ranks import DETERMINISTIC, SAMPLES, everything, launch
 from tests.tables import FIVE_JOINTS
 
@@ -18,7 +18,7 @@ def found(icosphere, repository, tmp_path_factory):
     scales = build_scales(FIVE_JOINTS, icosphere(1), coarsen_levels=3)
     folder = tmp_path_factory.mktemp("ranks")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(trainer, "draw_curves", lambda *_: None)
+        patch.setattr(reporter, "draw_curves", lambda *_: None)
         patch.setenv("PYTHONPATH", str(repository))
         alone = everything(scales, folder)
         return {1: [alone], 2: launch(2, everything, scales, folder), 3: launch(3, everything, scales, folder)}

@@ -28,7 +28,8 @@ ROOT = Path(__file__).resolve().parents[2]
 SERVER = """
 import json, os, re, resource, runpy, signal, sys, threading
 sys.path.insert(0, sys.argv[1])
-import torch, lib.training.trainer, lib.evaluation.results, main.train, main.test
+import torch, data, lib.graph.hierarchy, lib.training.factory, lib.training.resume, lib.training.trainer, main.train, main.test
+import lib.evaluation.results, smplpytorch.smplpytorch.load_body
 
 torch.optim.Adam([torch.zeros(1)])  # its first use imports much more of torch
 
@@ -37,7 +38,7 @@ def leave_empty(*arguments):
         if str(path).endswith(".png"):
             open(path, "w").close()
 
-lib.training.trainer.draw_curves = lib.evaluation.results.draw_pose = lib.evaluation.results.draw_mesh = leave_empty
+lib.training.reporter.draw_curves = lib.evaluation.results.draw_pose = lib.evaluation.results.draw_mesh = leave_empty
 
 def run(argv, out, faults=()):
     signal.alarm(100)

@@ -15,7 +15,7 @@ from main.benchmarking.measure import interleaved
 def run(monkeypatch):
     """Run main/benchmark.py, all of it in this process and without the curves' pictures; returns its exit code."""
     monkeypatch.setattr(main.benchmark, "in_new_process", lambda function, *arguments: function(*arguments))
-    monkeypatch.setattr("lib.training.trainer.draw_curves", lambda *arguments: None)
+    monkeypatch.setattr("lib.training.reporter.draw_curves", lambda *arguments: None)
 
     def start(*arguments) -> int:
         monkeypatch.setattr(sys, "argv", ["main/benchmark.py", *map(str, arguments)])

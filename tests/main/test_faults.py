@@ -123,7 +123,7 @@ def test_steps_with_nan_may_be_left_out_and_the_run_ends_with_sound_weights(star
     poison(project)
     code, out = train(start, project, "--set", "TRAIN.skip_nonfinite=2")
     assert code == 0, out
-    assert out.count("left out, ") == 2
+    assert out.count("; skipped, ") == 2
     assert all(np.isfinite(w.numpy()).all() for w in weights_of(run_of(project)).values())
 
 

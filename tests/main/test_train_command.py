@@ -12,7 +12,7 @@ import yaml
 
 from lib import checkpoint
 from lib.config import config_to_dict, load_config
-from main.train import DEBUG_SAMPLES, subsample
+from main.train import DEBUG_SAMPLES
 from tests.main.conftest import equal, run_folder, weights_of, write_config
 from tests.tables import random_table
 
@@ -71,10 +71,10 @@ def test_all_of_augmentation_noise_and_several_sets_train(start, project):
 
 def test_debug_takes_a_few_samples_only(start, project):
     table = random_table(1000)
-    some = subsample(table)
+    some = table.subsample(DEBUG_SAMPLES)
     assert len(some) == DEBUG_SAMPLES == 256
     assert [some.names[0], some.names[-1]] == [table.names[0], table.names[-1]]
-    assert len(subsample(random_table(5))) == 5
+    assert len(random_table(5).subsample(DEBUG_SAMPLES)) == 5
     code, out = train(start, project, "--debug", "--set", "TRAIN.end_epoch=0")
     assert code == 0, out
 
