@@ -80,10 +80,15 @@ class ModelConfig:
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """The schedule. batch_size: samples of a step over all devices and ranks; sync_bn: under torchrun, batch
-    normalisation over the batch of all ranks, not over each rank's share; compile, precision: see lib.training.precision;
-    keep: how many epochs' checkpoints stay beside last and best; checkpoint_minutes: time between two saves inside an
-    epoch; skip_nonfinite: how many steps with a loss that is not finite may be left out."""
+    """The schedule and the optimiser.
+
+    batch_size: samples of a step over all devices and ranks; sync_bn: under torchrun, batch normalisation over the batch of
+    all ranks, not over each rank's shard; compile, precision: see lib.training.precision. begin_epoch to end_epoch are
+    trained, both included. momentum, weight_decay, nesterov: of sgd. lr, scheduler, lr_step, lr_factor, warmup_epochs: see
+    lib.training.schedule; loss: see lib.training.losses; average_weights: decay of the average of weights, 0 for none
+    (lib.training.averaging). keep: how many epochs' checkpoints stay beside last and best; checkpoint_minutes: time
+    between two saves inside an epoch; skip_nonfinite: how many steps with a loss that is not finite may be skipped.
+    """
 
     print_freq: int = 50
     batch_size: int = 64
@@ -94,10 +99,16 @@ class TrainConfig:
     begin_epoch: int = 0
     end_epoch: int = 150
     optimizer: Literal["adam", "rmsprop", "sgd"] = "adam"
+    momentum: float = 0.9
+    weight_decay: float = 0.0
+    nesterov: bool = True
     lr: float = 1e-3
-    scheduler: Literal["step", "plateau"] = "step"
+    scheduler: Literal["step", "plateau", "cosine"] = "step"
     lr_step: tuple[int, ...] = (20, 40, 60, 80, 100, 120, 140)
     lr_factor: float = 0.9
+    warmup_epochs: float = 0.0
+    loss: Literal["published", "mpjpe"] = "published"
+    average_weights: float = 0.0
     keep: int = 0
     skip_nonfinite: int = 0
     checkpoint_minutes: float = 10.0
@@ -169,13 +180,22 @@ def load_config(path: str | Path, overrides: dict[str, Any] | None = None) -> Co
 
 
 class _Loader(yaml.SafeLoader):
-    """Plain values only. No aliases: a page of aliases of aliases in merge keys unfolds to gigabytes."""
+    """Plain values only, every key once. No aliases: a page of aliases of aliases in merge keys unfolds to gigabytes."""
 
     def compose_node(self, parent, index):
         if self.check_event(yaml.AliasEvent):
             mark = self.peek_event().start_mark
             raise yaml.composer.ComposerError(problem="aliases are not read; write the value out", problem_mark=mark)
         return super().compose_node(parent, index)
+
+    def construct_mapping(self, node, deep=False):
+        seen = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.value in seen:
+                problem = f"{key.value} is there twice; the second would replace the first"
+                raise yaml.constructor.ConstructorError(problem=problem, problem_mark=key.start_mark)
+            seen.add(key.value if isinstance(key, yaml.ScalarNode) else None)
+        return super().construct_mapping(node, deep)
 
 
 def config_from_dict(tree: dict[str, Any], source: str | Path) -> Config:
@@ -194,6 +214,12 @@ def config_to_dict(config: Any) -> dict[str, Any]:
         return [plain(v) for v in value] if isinstance(value, tuple) else value
 
     return plain(dataclasses.asdict(config))
+
+
+def flatten_config(config: Config) -> dict[str, Any]:
+    """{"SECTION.KEY": plain value} of all sections, in their order."""
+    tree = config_to_dict(config)
+    return {f"{section}.{key}": value for section, keys in tree.items() for key, value in keys.items()}
 
 
 def parse_set_arguments(arguments: list[str]) -> dict[str, str]:
@@ -220,7 +246,7 @@ def _override(tree: dict, dotted: str, value: Any, path: Path) -> None:
     wanted = get_type_hints(hints).get(name) if dataclasses.is_dataclass(hints) else None
     if isinstance(value, str) and wanted not in (str, None) and get_origin(wanted) is not Literal:
         try:
-            value = yaml.safe_load(value)
+            value = yaml.load(value, _Loader)
         except (yaml.YAMLError, ValueError, RecursionError):
             raise UserError(f"--set {dotted}={value}: the value is not valid YAML") from None
     tree[name] = value
@@ -314,6 +340,8 @@ def _rules_of_networks(m: ModelConfig) -> list[tuple[str, Any, bool, str]]:
 def _check_values(config: Config, source: str | Path) -> None:
     """Ranges that types cannot say."""
     D, M, T, A = config.DATASET, config.MODEL, config.TRAIN, config.AUG
+    epochs = max(T.end_epoch - T.begin_epoch + 1, 1)
+    detected = not D.use_gt_input and bool(D.detection_file)
     rules = [
         ("DATASET.train_list", D.train_list, len(D.train_list) > 0, "at least one data set"),
         ("DATASET.test_list", D.test_list, len(D.test_list) > 0, "at least one data set"),
@@ -335,6 +363,17 @@ def _check_values(config: Config, source: str | Path) -> None:
         ("TRAIN.batch_size", T.batch_size, T.batch_size >= 2, "2 or more (batch normalisation needs two samples)"),
         ("TRAIN.begin_epoch", T.begin_epoch, T.begin_epoch >= 0, "0 or more"),
         ("TRAIN.end_epoch", T.end_epoch, T.end_epoch >= T.begin_epoch, "at least TRAIN.begin_epoch"),
+        ("TRAIN.momentum", T.momentum, 0 <= T.momentum < 1, "0 or more, below 1"),
+        ("TRAIN.weight_decay", T.weight_decay, 0 <= T.weight_decay < float("inf"), "0 or more"),
+        ("TRAIN.nesterov", T.nesterov, T.momentum > 0 or not T.nesterov, "false without TRAIN.momentum"),
+        ("TRAIN.lr_step", list(T.lr_step), list(T.lr_step) == sorted(set(T.lr_step)), "epochs in increasing order"),
+        (
+            "TRAIN.warmup_epochs",
+            T.warmup_epochs,
+            0 <= T.warmup_epochs <= epochs,
+            f"0 to the {epochs} epochs of the run",
+        ),
+        ("TRAIN.average_weights", T.average_weights, 0 <= T.average_weights < 1, "0 (off) or a decay below 1"),
         ("TRAIN.lr", T.lr, 0 < T.lr < float("inf"), "positive"),
         ("TRAIN.lr_factor", T.lr_factor, 0 < T.lr_factor <= 1, "above 0, at most 1"),
         ("TRAIN.keep", T.keep, T.keep >= 0, "0 or more"),
@@ -342,6 +381,12 @@ def _check_values(config: Config, source: str | Path) -> None:
         ("TRAIN.checkpoint_minutes", T.checkpoint_minutes, T.checkpoint_minutes > 0, "positive"),
         ("AUG.rotate_factor", A.rotate_factor, 0 <= A.rotate_factor <= 180, "0 to 180 degrees"),
         ("AUG.view_probability", A.view_probability, 0 <= A.view_probability <= 1, "0 to 1"),
+        (
+            "AUG.view_probability",
+            A.view_probability,
+            not (A.view_probability and detected),
+            "0 with DATASET.detection_file: another camera's input would be exact projections, not detections",
+        ),
         ("TEST.batch_size", config.TEST.batch_size, config.TEST.batch_size >= 1, "1 or more"),
     ]
     for weight in ("joint", "mesh", "normal", "edge"):

@@ -2,15 +2,19 @@
 
 import json
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone, tzinfo
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import yaml
+from filelock import FileLock, Timeout
 
-from lib.config import Config, config_to_dict
+from lib.config import Config, config_to_dict, load_config
 from lib.errors import UserError
+from lib.files import replacing
 
 FOLDERS = ("checkpoint", "graph", "vis", "result")
 
@@ -39,10 +43,24 @@ class RunDir:
 
     def write_log(self, entries: list[dict]) -> None:
         """log.jsonl: one line per epoch; rewritten whole, so that it agrees with the checkpoint also after a resume."""
-        path = self.root / "log.jsonl"
-        temporary = path.with_suffix(".tmp")
-        temporary.write_text("".join(json.dumps(entry) + "\n" for entry in entries))
-        temporary.replace(path)
+        with replacing(self.root / "log.jsonl") as temporary:
+            temporary.write_text("".join(json.dumps(entry) + "\n" for entry in entries))
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Inside, this process alone works on the run; UserError when another one does. The system ends the lock with the
+        process, however that ends."""
+        lock = FileLock(self.root / ".lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            raise UserError(f"{self.root}: another process is working on this run; wait for it or stop it") from None
+        except OSError as error:
+            raise UserError(f"{self.root}: cannot be written ({error.strerror})") from None
+        try:
+            yield
+        finally:
+            lock.release()
 
 
 def create_run_dir(cfg: Config, now: datetime | None = None) -> RunDir:
@@ -61,7 +79,8 @@ def create_run_dir(cfg: Config, now: datetime | None = None) -> RunDir:
                 number += 1
         for name in FOLDERS:
             (root / name).mkdir()
-        (root / "config.yml").write_text(yaml.safe_dump(config_to_dict(cfg), sort_keys=False))
+        with replacing(root / "config.yml") as temporary:
+            temporary.write_text(yaml.safe_dump(config_to_dict(cfg), sort_keys=False))
     except OSError as error:
         raise UserError(
             f"{parent}: no run folder can be made here ({error.strerror}); set RUN.experiment_dir"
@@ -81,13 +100,12 @@ def newest_runs(parent: Path) -> list[RunDir]:
 def find_last_run(cfg: Config) -> RunDir:
     """The newest run folder of the same configuration that holds a checkpoint; UserError when there is none."""
     parent = Path(cfg.RUN.experiment_dir)
-    wanted = config_to_dict(cfg)
     runs = newest_runs(parent)
     for run in runs:
         try:
-            if yaml.safe_load((run.root / "config.yml").read_text()) == wanted:
+            if load_config(run.root / "config.yml") == cfg:
                 return run
-        except (OSError, ValueError, RecursionError, yaml.YAMLError):
+        except UserError:
             continue
     raise UserError(
         f"{parent}: no run of this configuration to resume (of {len(runs)} runs with a checkpoint); "

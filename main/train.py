@@ -3,19 +3,25 @@
 import argparse
 import shlex
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from lib.cli import add_common_arguments, config_of, notice, run_command
-from lib.config import Config
+from lib.config import Config, flatten_config
 from lib.errors import Stopped, UserError
 
 if TYPE_CHECKING:
     from lib.distributed import Group
 
 DEBUG_SAMPLES = 256
+DEFAULT_SEED = 123
+"""As published."""
+MAX_SEED = 2**31
+OWN_KEYS = ("DATASET.data_dir", "DATASET.workers", "MODEL.smpl_dir", "RUN.experiment_dir", "RUN.time_zone", "TEST.vis")
+"""Keys that ranks on several hosts may each have their own value of."""
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -28,9 +34,9 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument(
         "--seed",
         type=int,
-        default=0,
         metavar="N",
-        help="seed of weights, sample order and augmentation, from 0 up (default 0)",
+        help=f"seed of weights, sample order and augmentation, from 0 up (default {DEFAULT_SEED}, or that of the run which "
+        "is resumed)",
     )
     parser.add_argument(
         "--debug",
@@ -51,20 +57,22 @@ def parse_arguments() -> argparse.Namespace:
 def main() -> None:
     args = parse_arguments()
     cfg = config_of(args)
-    if not 0 <= args.seed < 2**31:
-        raise UserError(f"--seed {args.seed}: give a whole number from 0 to {2**31 - 1}")
+    if args.seed is not None and not 0 <= args.seed < MAX_SEED:
+        raise UserError(f"--seed {args.seed}: give a whole number from 0 to {MAX_SEED - 1}")
     from lib.distributed import process_group  # here, as in `run`: torch takes seconds, which --help does not need
+    from lib.training.resume import resumed_run
 
     with process_group() as group:
-        run(args, cfg, group)
+        log = notice if group.is_main else lambda message: None
+        with resumed_run(cfg, args.resume_training, group, log) as resumed:
+            run(args, cfg, resumed, group)
 
 
-def run(args: argparse.Namespace, cfg: Config, group: "Group") -> None:
-    """One rank's part of the command; rank 0 alone prints and writes."""
+def run(args: argparse.Namespace, cfg: Config, resumed: tuple | None, group: "Group") -> None:
+    """One rank's part of the command; rank 0 alone prints and writes. resumed: from `lib.training.resume.resumed_run`."""
     import torch
 
     from data import build_table
-    from lib.config import config_to_dict
     from lib.device import choose_devices
     from lib.evaluation.evaluate import build_evaluator
     from lib.evaluation.results import draw_samples
@@ -74,14 +82,14 @@ def run(args: argparse.Namespace, cfg: Config, group: "Group") -> None:
     from lib.training.checkpoints import Checkpoints, describe_run
     from lib.training.factory import build_batches, build_learner
     from lib.training.reporter import Reporter
-    from lib.training.resume import find_resumable
     from lib.training.trainer import Trainer
     from smplpytorch.smplpytorch.load_body import load_body
 
     devices = choose_devices(args.gpu, group)
-    log = notice if group.is_main else lambda message: None
+    seed = choose_seed(args.seed, resumed)
+    group.require_same({"--seed": seed} | {k: v for k, v in flatten_config(cfg).items() if k not in OWN_KEYS})
     with group.taking_turns():
-        body = load_body(cfg.MODEL.smpl_dir, log)
+        body = load_body(cfg.MODEL.smpl_dir, notice if group.is_main else lambda message: None)
         scales = build_hierarchy(cfg, body.faces)
         train = [build_table(cfg, name, "train", body) for name in cfg.DATASET.train_list]
         tests = {name: build_table(cfg, name, "test", body) for name in cfg.DATASET.test_list}
@@ -89,28 +97,20 @@ def run(args: argparse.Namespace, cfg: Config, group: "Group") -> None:
         train = [table.subsample(DEBUG_SAMPLES) for table in train]
         tests = {name: table.subsample(DEBUG_SAMPLES) for name, table in tests.items()}
     samples = [len(table) for table in train]
-    group.require_same(
-        {"--seed": args.seed, "the number of training samples": samples}
-        | {f"TRAIN.{key}": value for key, value in config_to_dict(cfg.TRAIN).items()}
-        | {f"AUG.{key}": value for key, value in config_to_dict(cfg.AUG).items()}
-    )
+    group.require_same({"the number of training samples": samples})
 
     joints = build_joint_set(cfg)
-    torch.manual_seed(args.seed)
+    torch.manual_seed(seed)
     model = build_model(cfg, scales).to(devices[0])
     learner = build_learner(cfg, model, scales, devices, group)
-    batches = build_batches(cfg, train, devices[0], args.seed, group)
+    batches = build_batches(cfg, train, devices[0], seed, group)
     evaluator = build_evaluator(cfg, tests, joints, devices[0], group)
-    found = None
-    if group.is_main:
-        resume = args.resume_training
-        found = (create_run_dir(cfg),) if resume is None else find_resumable(cfg, resume, notice)
-    folder, *saved = group.from_main(found)
-    checkpoints = Checkpoints(folder.checkpoint, describe_run(cfg, scales, joints, args.seed, samples), cfg.TRAIN.keep)
+    folder = resumed[0] if resumed else group.from_main(create_run_dir(cfg) if group.is_main else None)
+    checkpoints = Checkpoints(folder.checkpoint, describe_run(cfg, scales, joints, seed, samples), cfg.TRAIN.keep)
     reporter = Reporter(folder, group.is_main)
     trainer = Trainer(cfg.TRAIN, learner, batches, evaluator, checkpoints, reporter, group)
-    if saved:
-        trainer.restore(*saved)
+    if resumed:
+        trainer.restore(*resumed[1:])
     reporter.line(f"run folder: {folder.root}")
     reporter.line(
         f"training on {sum(samples)} samples of {', '.join(cfg.DATASET.train_list)}, "
@@ -120,15 +120,22 @@ def run(args: argparse.Namespace, cfg: Config, group: "Group") -> None:
         + (f", {group.size} ranks" if group.size > 1 else "")
     )
     try:
-        trainer.train()
+        with nullcontext() if resumed or not group.is_main else folder.locked():
+            trainer.train()
     except Stopped:
         reporter.line(f"stopped and saved; go on with: {resume_command(folder.root, group)}")
         raise
+    reporter.finish(trainer.progress)
     if group.is_main and cfg.TEST.vis:
-        draw_samples(folder.vis, evaluator, model, scales)
-    reporter.line(
-        f"best test MPJPE {trainer.progress.best_error:.2f} mm (epoch chosen on the test subjects); all in {folder.root}"
-    )
+        draw_samples(folder.vis, evaluator, learner.network, scales)
+
+
+def choose_seed(given: int | None, resumed: tuple | None) -> int:
+    """--seed, or that of the run which is resumed, or the default."""
+    if given is not None:
+        return given
+    stored = resumed[2].get("seed") if resumed else None
+    return stored if type(stored) is int and 0 <= stored < MAX_SEED else DEFAULT_SEED
 
 
 def resume_command(root: Path, group: "Group") -> str:

@@ -160,7 +160,7 @@ def moments(group: Group) -> dict[str, np.ndarray]:
 
 
 def config(folder: Path, **train: Any) -> Config:
-    values = {"batch_size": BATCH, "end_epoch": 1, **train}
+    values = {"batch_size": BATCH, "end_epoch": 0, **train}
     data = DatasetConfig(("Human36M",), ("Human36M",))
     test = TestConfig(batch_size=4, shuffle=True)
     return Config(data, SMALL, TrainConfig(**values), AugConfig(), test, RunConfig(str(folder)))
@@ -210,7 +210,7 @@ def epoch(scales, group: Group, folder: Path, spoilt: int | None = None, **train
 
 def signalled(scales, group: Group, folder: Path) -> dict[str, Any]:
     """Two epochs begun, the first stopped in its middle."""
-    cfg = config(folder, end_epoch=2)
+    cfg = config(folder, end_epoch=1)
     run = group.from_main(create_run_dir(cfg) if group.is_main else None)
     trained = make_trainer(scales, group, cfg, run, SignalledBatches)
     try:
@@ -225,7 +225,7 @@ def resumed(scales, group: Group, folder: Path | None) -> dict[str, Any] | None:
     """The two epochs whose first `signalled` left in the middle, or, in one process, from their beginning."""
     if folder is None:
         return None
-    cfg = config(folder, end_epoch=2)
+    cfg = config(folder, end_epoch=1)
     if group.size == 1:
         trained = make_trainer(scales, group, cfg, create_run_dir(config(folder.with_name("whole"))))
     else:

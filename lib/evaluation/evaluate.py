@@ -56,7 +56,8 @@ def predict(
 class Evaluator:
     """Tests networks on tables, by the name of their data set.
 
-    batch_size, shuffle: in which batches and order samples go through the network. Of several ranks in `group` each predicts its shard.
+    batch_size, shuffle: in which batches and order samples go through the network. Of several ranks in `group` each predicts
+    its shard.
     """
 
     tables: dict[str, PoseTable]

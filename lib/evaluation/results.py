@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from torch import nn
@@ -14,6 +15,7 @@ from lib.files import replacing
 from lib.graph.scales import GraphScale
 from lib.joints import JointSet
 from lib.pose_table import PoseTable
+from lib.run_dir import RunDir
 
 MESH_NAMES = ("coarse", "fine")
 """Networks have the first 0, 1 or 2 of these meshes."""
@@ -39,6 +41,26 @@ def write_results(folder: Path, table: PoseTable, predictions: Predictions, repo
         np.savez(file, **arrays)
     with replacing(folder / "metrics.json") as path:
         path.write_text(json.dumps(report.to_dict(), indent=1) + "\n")
+
+
+def write_training_metrics(run: RunDir, log: list[dict[str, Any]]) -> None:
+    """Write result/metrics.json of a training run; of several test sets one each, as main/test.py does.
+
+    It has the keys of main/test.py's, of the best epoch, whose number is "epoch"; "final" has the same of the last epoch.
+    log: entries of log.jsonl.
+    """
+
+    def of(entry, name, checkpoint):
+        weights = f"{run.checkpoint / checkpoint}, after {entry['epoch'] + 1} epochs"
+        return entry["test"]["sets"][name] | {"weights": weights, "epoch": entry["epoch"]}
+
+    best, final = min(log, key=lambda entry: entry["test"]["mpjpe"]), log[-1]
+    names = list(final["test"]["sets"])
+    for name in names:
+        out = RunDir(run.root / name) if len(names) > 1 else run
+        metrics = of(best, name, "best.pth.tar") | {"final": of(final, name, "last.pth.tar")}
+        with replacing(out.result / "metrics.json") as path:
+            path.write_text(json.dumps(metrics, indent=1) + "\n")
 
 
 def draw_samples(

@@ -78,6 +78,10 @@ class BatchSource:
         """Batches per epoch."""
         return -(-epoch_length(self.lengths) // self.batch_size)
 
+    def whole_steps(self) -> int:
+        """Batches per epoch of the full size; 1 where there is none."""
+        return max(epoch_length(self.lengths) // self.batch_size, 1)
+
     def sample_names(self, order: torch.Tensor, step: int) -> list[str]:
         """Picture names of batch number `step`."""
         rows = order[step * self.batch_size : (step + 1) * self.batch_size].cpu().numpy()

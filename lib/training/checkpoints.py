@@ -9,11 +9,12 @@ import numpy as np
 import torch
 
 from lib import checkpoint
-from lib.config import Config, config_to_dict
+from lib.config import Config, config_from_dict, config_to_dict
 from lib.errors import UserError
 from lib.files import remove_leftovers
 from lib.graph.scales import GraphScale, scales_to_state
 from lib.joints import JointSet
+from lib.training.resume import require_same_training
 
 
 def describe_run(
@@ -71,7 +72,8 @@ class Checkpoints:
         self.save("last", state)
 
     def require_same_run(self, path: str | Path, content: dict[str, Any]) -> None:
-        """UserError when a checkpoint's content comes from another seed or other data than this run's."""
+        """UserError when a checkpoint's content comes from another seed, configuration or other data than this run's."""
+        require_same_training(config_from_dict(self.run["config"], path), path, content)
         seed, samples = content["seed"], list(content["samples"])
         if seed != self.run["seed"]:
             raise UserError(f"{path}: was trained with --seed {seed}, not {self.run['seed']}; give the same seed")

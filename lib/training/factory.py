@@ -13,6 +13,7 @@ from lib.models.factory import build_joint_set
 from lib.models.hgn import HGNOutput
 from lib.pose_table import PoseTable
 from lib.training.augment import Batch, DetectionNoise
+from lib.training.averaging import WeightAverage
 from lib.training.batches import Augmentation, BatchSource
 from lib.training.learner import Learner
 from lib.training.losses import LossWeights, hgn_losses
@@ -35,14 +36,21 @@ def build_learner(
         build_criterion(cfg, scales, devices[0]),
         build_optimizer(cfg.TRAIN, model),
         cfg.TRAIN.skip_nonfinite,
+        WeightAverage(model, cfg.TRAIN.average_weights) if cfg.TRAIN.average_weights else None,
         group,
     )
 
 
 def build_loss_weights(cfg: Config) -> LossWeights:
-    """MODEL.*_loss_weight."""
+    """MODEL.*_loss_weight and TRAIN.loss."""
     m = cfg.MODEL
-    return LossWeights(m.joint_loss_weight, m.normal_loss_weight, m.edge_loss_weight, m.mesh_loss_weight)
+    return LossWeights(
+        joint=m.joint_loss_weight,
+        mesh=m.mesh_loss_weight,
+        normal=m.normal_loss_weight,
+        edge=m.edge_loss_weight,
+        squared=cfg.TRAIN.loss == "published",
+    )
 
 
 def build_criterion(

@@ -10,12 +10,16 @@ from lib.models.hgn import HGNOutput
 
 @dataclass(frozen=True)
 class LossWeights:
-    """Weights of the terms; the published loss is 100 MSE(pose3d) + MSE(coarse mesh) + MSE(fine mesh) in metres."""
+    """Weights of the terms; the published loss is 100 MSE(pose3d) + MSE(coarse mesh) + MSE(fine mesh) in metres.
+
+    squared: false takes the mean distance of joints and nodes in place of the mean squared error of coordinates.
+    """
 
     joint: float = 100.0
     normal: float = 0.0
     edge: float = 0.0
     mesh: float = 1.0
+    squared: bool = True
 
 
 def hgn_losses(
@@ -26,26 +30,35 @@ def hgn_losses(
     weights: LossWeights,
     mesh_weight: torch.Tensor | None = None,
 ) -> dict[str, torch.Tensor]:
-    """{"joint", "mesh_0", "mesh_1"[, "normal", "edge"]: scalar}, means over all elements.
+    """{"joint", "mesh_0", "mesh_1"[, "normal", "edge"]: scalar}, means over all elements or, without `squared`, all points.
 
     pose3d (B, J, 3) and meshes (B, R, 3) are targets in metres; faces (F, 3) per mesh scale index its real nodes. Targets
     of meshes that the network has no output for are skipped. mesh_weight (B,): weights of the samples in the terms of the
     meshes, as in `lib.training.augment.Batch`.
     """
-    terms = {"joint": weights.joint * F.mse_loss(output.pose3d, pose3d)}
+    squared = weights.squared
+    terms = {"joint": weights.joint * point_loss(output.pose3d, pose3d, squared)}
     meshes = meshes[: len(output.meshes)]
     for i, (predicted, target) in enumerate(zip(output.meshes, meshes, strict=True)):
-        if mesh_weight is None:
-            error = F.mse_loss(predicted, target)
-        else:
-            error = _mean(F.mse_loss(predicted, target, reduction="none"), mesh_weight)
-        terms[f"mesh_{i}"] = weights.mesh * error
+        terms[f"mesh_{i}"] = weights.mesh * point_loss(predicted, target, squared, mesh_weight)
     scales = list(zip(output.meshes, meshes, faces, strict=False))
     if weights.normal:
         terms["normal"] = weights.normal * sum(normal_loss(*scale, mesh_weight) for scale in scales)
     if weights.edge:
         terms["edge"] = weights.edge * sum(edge_loss(*scale, mesh_weight) for scale in scales)
     return terms
+
+
+def point_loss(
+    predicted: torch.Tensor, target: torch.Tensor, squared: bool = True, weight: torch.Tensor | None = None
+) -> torch.Tensor:
+    """Mean squared error of the coordinates of points (B, N, 3), or their mean distance: of joints in metres, the MPJPE.
+
+    weight (B,): of the samples.
+    """
+    if squared and weight is None:
+        return F.mse_loss(predicted, target)
+    return _mean((predicted - target).square() if squared else (predicted - target).norm(dim=-1), weight)
 
 
 def _mean(errors: torch.Tensor, weight: torch.Tensor | None) -> torch.Tensor:

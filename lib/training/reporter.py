@@ -6,6 +6,7 @@ from tqdm import tqdm
 
 from lib.evaluation.plots import draw_curves
 from lib.evaluation.report import Report
+from lib.evaluation.results import write_training_metrics
 from lib.run_dir import RunDir
 from lib.training.progress import Progress
 
@@ -44,3 +45,15 @@ class Reporter:
             draw_curves(log, self.run.graph / "loss.png", self.run.graph / "error.png")
         except OSError as error:
             self.line(f"{self.run.root}: log and curves could not be written ({error.strerror}); going on")
+
+    def finish(self, progress: Progress) -> None:
+        """result/metrics.json, and a last line."""
+        if not self.active:
+            return
+        try:
+            write_training_metrics(self.run, progress.log)
+        except OSError as error:
+            self.line(f"{self.run.root}: result/metrics.json could not be written ({error.strerror})")
+        self.line(
+            f"best test MPJPE {progress.best_error:.2f} mm (epoch chosen on the test subjects); all in {self.run.root}"
+        )

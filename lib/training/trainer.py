@@ -12,6 +12,7 @@ from lib.distributed import ALONE, Group
 from lib.errors import Stopped, UserError
 from lib.evaluation.evaluate import Evaluator
 from lib.evaluation.report import Report
+from lib.training.averaging import STATISTICS_BATCHES
 from lib.training.batches import BatchSource
 from lib.training.checkpoints import Checkpoints
 from lib.training.interrupt import StopRequest
@@ -19,7 +20,7 @@ from lib.training.learner import Learner
 from lib.training.precision import matmul_precision
 from lib.training.progress import Progress
 from lib.training.reporter import Reporter
-from lib.training.schedule import learning_rate
+from lib.training.schedule import epoch_rate, step_factor
 
 BEST_ON_TEST = " The best epoch is chosen on these very test subjects, as published."
 
@@ -43,26 +44,27 @@ class Trainer:
         self.progress = Progress(settings.begin_epoch)
 
     def train(self) -> None:
-        """Train to TRAIN.end_epoch, testing and saving after every epoch; raises Stopped on Ctrl-C and SIGTERM."""
+        """Train to the end of TRAIN.end_epoch, testing and saving after every epoch; raises Stopped on Ctrl-C and SIGTERM."""
         self.group.barrier()  # ranks load data at their own pace, but a step does not wait for long
         with StopRequest() as stop:
-            while self.progress.epoch < self.settings.end_epoch:
+            while self.progress.epoch <= self.settings.end_epoch:
                 with matmul_precision(self.settings.precision):
                     self._train_epoch(stop)
                 self._finish_epoch()
                 (code,) = self.group.maximum(stop.exit_code)
-                if code and self.progress.epoch < self.settings.end_epoch:
+                if code and self.progress.epoch <= self.settings.end_epoch:
                     raise Stopped(code)
 
     def _train_epoch(self, stop: StopRequest) -> None:
         progress, steps = self.progress, self.batches.steps()
         order = self.batches.order(progress.epoch)
         started = time.monotonic() - progress.seconds
-        self.learner.rate = learning_rate(self.settings, progress.epoch, progress.errors)
+        rate = epoch_rate(self.settings, progress.epoch, progress.errors)
         with self.reporter.bar(progress, steps) as bar:
             while progress.step < steps:
                 batch = self.batches.batch(order, progress.epoch, progress.step)
                 weight = self.batches.weight(progress.step)  # 1 for one process
+                self.learner.rate = rate * step_factor(self.settings, progress.epoch, progress.step, steps)
                 progress.count_step(self.learner.step(progress.step, batch, weight))
                 bar.update()
                 if progress.step % self.settings.print_freq == 0 or progress.step == steps:
@@ -125,7 +127,11 @@ class Trainer:
 
     def _test(self) -> dict[str, Report]:
         """The learner's network on every test set."""
-        network, weights = self.learner.finish_epoch(), f"epoch {self.progress.epoch}"
+        progress, batches = self.progress, self.batches
+        order = batches.order(progress.epoch)
+        whole = range(min(batches.whole_steps(), STATISTICS_BATCHES))
+        self.learner.finish_epoch(batches.batch(order, progress.epoch, step).pose2d for step in whole)
+        network, weights = self.learner.network, f"epoch {progress.epoch}"
         return {name: self.evaluator.run(name, network, weights, BEST_ON_TEST)[0] for name in self.evaluator.tables}
 
     def state(self) -> dict[str, Any]:

@@ -211,6 +211,16 @@ MISTAKES = [
     ("MODEL: {joint_loss_weight: -1}", ["MODEL.joint_loss_weight", "0 or more"]),
     ("MODEL: {edge_loss_weight: .nan}", ["MODEL.edge_loss_weight", "0 or more"]),
     ("TRAIN: {batch_size: 1}", ["TRAIN.batch_size", "2 or more"]),
+    ("TRAIN: {lr: 1}\nTRAIN: {lr: 2}", ["line 6", "TRAIN is there twice"]),
+    ("TRAIN: {lr: 1, lr: 2}", ["line 5", "lr is there twice"]),
+    ("TRAIN: {lr_step: [4, 2]}", ["TRAIN.lr_step is [4, 2]", "increasing order"]),
+    ("TRAIN: {momentum: 0, nesterov: true}", ["TRAIN.nesterov", "TRAIN.momentum"]),
+    ("TRAIN: {average_weights: 1}", ["TRAIN.average_weights", "below 1"]),
+    ("TRAIN: {end_epoch: 2, warmup_epochs: 4}", ["TRAIN.warmup_epochs", "0 to the 3 epochs"]),
+    (
+        "DATASET: {train_list: [a], test_list: [b], use_gt_input: false, detection_file: f}\nAUG: {view_probability: 0.1}",
+        ["AUG.view_probability is 0.1", "0 with DATASET.detection_file"],
+    ),
     ("TRAIN: {begin_epoch: 9, end_epoch: 3}", ["TRAIN.end_epoch", "TRAIN.begin_epoch"]),
     ("TRAIN: {lr: .nan}", ["TRAIN.lr", "positive"]),
     ("TRAIN: {lr: .inf}", ["TRAIN.lr", "positive"]),
@@ -233,7 +243,7 @@ def _one_line(error: UserError) -> str:
 
 @pytest.mark.parametrize(("text", "words"), MISTAKES, ids=[text for text, _ in MISTAKES])
 def test_a_mistake_is_one_line_with_the_file_the_key_and_what_is_right(write, text, words):
-    path = write(MINIMAL + text + "\n")
+    path = write(("" if text.startswith("DATASET") else MINIMAL) + text + "\n")
     with pytest.raises(UserError) as raised:
         load_config(path)
     message = _one_line(raised.value)

@@ -1,8 +1,11 @@
 import json
 import os
 import re
+import subprocess
+import sys
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 
 import pytest
 import yaml
@@ -140,3 +143,37 @@ def test_the_log_has_a_line_per_epoch_and_is_replaced_whole(tmp_path):
         {"epoch": 0, "loss": 1.5}
     ]
     assert sorted(p.name for p in run.root.iterdir()) == sorted([*FOLDERS, "config.yml", "log.jsonl"])
+
+
+def test_one_process_at_a_time_works_on_a_run_and_the_lock_ends_with_it(tmp_path):
+    run = create_run_dir(config(tmp_path))
+    program = "import sys; sys.path.insert(0, sys.argv[1]); from pathlib import Path; from lib.run_dir import RunDir\n"
+    program += "with RunDir(Path(sys.argv[2])).locked(): print('locked', flush=True); sys.stdin.read()"
+    command = [sys.executable, "-c", program, str(Path(__file__).parents[2]), str(run.root)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout.readline() == "locked\n"
+        expected = f"{re.escape(str(run.root))}: another process is working on this run"
+        with pytest.raises(UserError, match=expected), run.locked():
+            pass
+        other.kill()
+    with run.locked():
+        pass
+
+
+def test_the_configuration_of_an_older_run_that_lacks_a_new_key_is_still_the_same(tmp_path):
+    cfg = config(tmp_path)
+    run = create_run_dir(cfg)
+    (run.checkpoint / "last.pth.tar").touch()
+    tree = yaml.safe_load((run.root / "config.yml").read_text())
+    del tree["TRAIN"]["average_weights"]
+    (run.root / "config.yml").write_text(yaml.safe_dump(tree))
+    assert find_last_run(cfg) == run
+
+
+def test_a_log_that_cannot_be_written_leaves_the_old_one_and_no_other_file(tmp_path):
+    run = create_run_dir(config(tmp_path))
+    run.write_log([{"epoch": 0}])
+    with pytest.raises(TypeError):
+        run.write_log([{"epoch": 0}, {"epoch": object()}])
+    assert (run.root / "log.jsonl").read_text() == '{"epoch": 0}\n'
+    assert sorted(p.name for p in run.root.iterdir() if p.is_file()) == ["config.yml", "log.jsonl"]

@@ -172,7 +172,7 @@ def whole(template, server) -> Path:
 
 def write_config(folder: Path, **train: object) -> Path:
     """20 training samples in 5 batches of 4, 8 test samples, two epochs."""
-    settings = {"batch_size": 4, "end_epoch": 2, "lr": 0.01} | train
+    settings = {"batch_size": 4, "end_epoch": 1, "lr": 0.01} | train
     path = folder / "my.yml"
     path.write_text(
         textwrap.dedent(f"""\

@@ -46,7 +46,7 @@ def test_a_run_leaves_all_that_it_promises(start, project):
 
 
 def test_seeds_decide_the_weights_bit_for_bit(start, project, whole):
-    commands = [start("train.py", "--cfg", project / "my.yml", "--seed", seed) for seed in (0, 1)]
+    commands = [start("train.py", "--cfg", project / "my.yml", "--seed", seed) for seed in (123, 1)]
     runs = []
     for command in commands:  # side by side, perhaps in one second
         code, out = command.wait()
@@ -60,7 +60,7 @@ def test_seeds_decide_the_weights_bit_for_bit(start, project, whole):
 def test_all_of_augmentation_noise_and_several_sets_train(start, project):
     code, out = train(
         start, project, "--set", "AUG.flip=true", "--set", "AUG.rotate_factor=30", "--set", "DATASET.use_gt_input=false",
-        "--set", "DATASET.train_list=[Human36M, Human36M]", "--set", "MODEL.fusion=parallel", "--set", "TRAIN.end_epoch=1",
+        "--set", "DATASET.train_list=[Human36M, Human36M]", "--set", "MODEL.fusion=parallel", "--set", "TRAIN.end_epoch=0",
         "--set", "MODEL.normal_loss_weight=0.1", "--set", "MODEL.edge_loss_weight=0.1",
     )  # fmt: skip
     assert code == 0, out
@@ -173,14 +173,58 @@ def test_a_run_that_was_resumed_prints_its_command_once(start, project):
 def test_resume_without_a_path_takes_the_newest_run_of_this_configuration(start, project):
     fault = ("os.rename", r"last\.pth\.tar", 1, "signal", int(signal.SIGTERM))
     _, out = train(start, project, faults=(fault,))
-    train(start, project, "--set", "TRAIN.lr=0.001", "--set", "TRAIN.end_epoch=1")
+    train(start, project, "--set", "TRAIN.lr=0.001", "--set", "TRAIN.end_epoch=0")
     code, text = train(start, project, "--resume_training", "--seed", "1")
     assert code == 2, text
-    assert "was trained with --seed 0, not 1" in text
+    assert "was trained with --seed 123, not 1" in text
     code, text = train(start, project, "--resume_training")
     assert code == 0, text
     assert run_folder(text) == run_folder(out)
     assert checkpoint.read(run_folder(out) / "checkpoint" / "last.pth.tar")["epoch"] == 2
+
+
+def test_a_run_that_is_at_work_cannot_be_resumed_by_another_process(start, project):
+    write_config(project, end_epoch=10_000, checkpoint_minutes=1e-9)
+    command = start("train.py", "--cfg", project / "my.yml")
+    while not list(project.glob("experiment/*/checkpoint/last.pth.tar")):
+        time.sleep(0.02)
+    (run,) = project.glob("experiment/*")
+    code, out = train(start, project, "--resume_training", run)
+    os.kill(command.pid, signal.SIGKILL)
+    command.wait()
+    assert code == 2, out
+    assert f"error: {run}: another process is working on this run" in out
+    code, out = train(start, project, "--resume_training", run, "--set", "TRAIN.end_epoch=0")
+    assert code == 0, out
+
+
+def test_a_resumed_run_takes_its_own_seed(start, project):
+    fault = ("os.rename", r"last\.pth\.tar", 1, "signal", int(signal.SIGTERM))
+    _, out = train(start, project, "--seed", "7", faults=(fault,))
+    code, text = train(start, project, "--resume_training", run_folder(out))
+    assert code == 0, text
+    assert checkpoint.read(run_folder(out) / "checkpoint" / "last.pth.tar")["seed"] == 7
+
+
+def test_metrics_of_the_best_and_of_the_last_epoch_are_left_in_the_result_folder(start, project):
+    code, out = train(start, project, "--set", "TRAIN.end_epoch=2", "--set", "TRAIN.lr=0.1")
+    assert code == 0, out
+    run = run_folder(out)
+    log = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
+    metrics = json.loads((run / "result" / "metrics.json").read_text())
+    best = min(log, key=lambda entry: entry["test"]["mpjpe"])
+    assert metrics["epoch"] == best["epoch"]
+    assert metrics["final"]["epoch"] == 2
+    for found, entry in ((metrics, best), (metrics["final"], log[-1])):
+        wanted = entry["test"]["sets"]["Human36M"]
+        assert {**wanted, "weights": found["weights"]} == {k: found[k] for k in wanted}
+        assert f"after {entry['epoch'] + 1} epochs" in found["weights"]
+    assert metrics["weights"].startswith(str(run / "checkpoint" / "best.pth.tar"))
+    code, out = start("test.py", "--cfg", project / "my.yml", "--set", f"TEST.weight_path={run}").wait()
+    assert code == 0, out
+    tested = max(project.glob("experiment/*/result/metrics.json"), key=lambda p: p.stat().st_mtime_ns)
+    assert tested.parent.parent != run
+    assert json.loads(tested.read_text())["mpjpe"] == metrics["mpjpe"]
 
 
 # --- mistakes of users: exit code 2 and one line
@@ -199,6 +243,7 @@ def test_resume_without_a_path_takes_the_newest_run_of_this_configuration(start,
             ["--set", "MODEL.name=SemGCN", "--set", "MODEL.scales=2"],
             "MODEL.scales is 2, it must be 3 for SemGCN",
         ),
+        (["--set", "MODEL.smpl_dir=/nowhere"], "/nowhere"),
         (["--seed", "-1"], "--seed -1"),
         (["--seed", str(10**30)], "--seed 1000"),
         (["--resume_training"], "no run of this configuration to resume"),

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from lib.models.hgn import HGNOutput
-from lib.training.losses import LossWeights, edge_loss, hgn_losses, normal_loss
+from lib.training.losses import LossWeights, edge_loss, hgn_losses, normal_loss, point_loss
 
 TRIANGLE = torch.tensor([[[0.0, 0, 0], [3, 0, 0], [0, 4, 0]]], dtype=torch.float64)
 FACES = torch.tensor([[0, 1, 2]])
@@ -90,3 +90,22 @@ def test_a_face_of_no_area_gives_no_nan():
     )
     loss.backward()
     assert torch.isfinite(flat.grad).all()
+
+
+def test_without_squares_every_term_is_the_weighted_point_loss_of_its_points():
+    """Distances of 5 and 0 for two joints, of 13 for a node: 100 * 2.5 and 2 * 13."""
+    output = HGNOutput(torch.tensor([[[3.0, 4.0, 0.0], [1.0, 1.0, 1.0]]]), (torch.tensor([[[3.0, 4.0, 12.0]]]),))
+    target, mesh = torch.tensor([[[0.0, 0.0, 0.0], [1.0, 1.0, 1.0]]]), (torch.zeros(1, 1, 3),)
+    terms = hgn_losses(output, target, mesh, (), LossWeights(mesh=2.0, squared=False))
+    assert {name: float(value) for name, value in terms.items()} == {"joint": 250.0, "mesh_0": 26.0}
+
+
+def test_the_point_loss_has_a_finite_gradient_where_a_joint_is_hit_exactly():
+    predicted = torch.zeros(1, 2, 3, requires_grad=True)
+    point_loss(predicted, torch.zeros(1, 2, 3), squared=False).backward()
+    assert torch.equal(predicted.grad, torch.zeros(1, 2, 3))
+
+
+def test_samples_without_meshes_count_nothing_in_the_distances_of_meshes():
+    predicted, target = torch.tensor([[[3.0, 4.0, 0.0]], [[9.0, 9.0, 9.0]]]), torch.zeros(2, 1, 3)
+    assert float(point_loss(predicted, target, squared=False, weight=torch.tensor([2.0, 0.0]))) == 5.0

@@ -11,10 +11,10 @@ from lib.config import Config, DatasetConfig, ModelConfig, RunConfig, TrainConfi
 from lib.models.factory import build_model
 from lib.run_dir import create_run_dir
 from lib.training.batches import Augmentation, BatchSource
-from lib.training.factory import build_loss_weights
 from lib.training.trainer import Trainer
 from tests.networks import NETWORKS
 from tests.tables import FIVE_JOINTS, random_table
+from tests.trainers import assemble
 
 TRAIN_TABLE = random_table(23, joints=FIVE_JOINTS)  # two batches of 11 and one of a single sample
 TEST_TABLE = random_table(7, seed=1, joints=FIVE_JOINTS)
@@ -23,7 +23,7 @@ CPU = torch.device("cpu")
 
 @pytest.fixture(autouse=True)
 def no_plots(monkeypatch):
-    monkeypatch.setattr("lib.training.trainer.draw_curves", lambda log, loss, error: None)
+    monkeypatch.setattr("lib.training.reporter.draw_curves", lambda log, loss, error: None)
 
 
 def make_trainer(folder, model: ModelConfig, scales, end_epoch: int, run=None) -> Trainer:
@@ -33,24 +33,24 @@ def make_trainer(folder, model: ModelConfig, scales, end_epoch: int, run=None) -
     network = build_model(cfg, scales)
     batches = BatchSource([TRAIN_TABLE], CPU, 11, True, 0, Augmentation(FIVE_JOINTS.flip_permutation, True))
     tests, run = {"Human36M": TEST_TABLE}, run or create_run_dir(cfg)
-    return Trainer(cfg, network, scales, FIVE_JOINTS, build_loss_weights(cfg), batches, tests, run, CPU, 0)
+    return assemble(cfg, network, scales, batches, tests, run)
 
 
 @pytest.mark.parametrize("model", NETWORKS.values(), ids=NETWORKS.keys())
 def test_a_run_trains_everything_and_resumed_ends_with_the_same_weights(tmp_path, small_scales, model):
-    whole = make_trainer(tmp_path / "whole", model, small_scales, 2)
-    before = {name: value.clone() for name, value in whole.model.state_dict().items()}
+    whole = make_trainer(tmp_path / "whole", model, small_scales, 1)
+    before = {name: value.clone() for name, value in whole.learner.model.state_dict().items()}
     whole.train()
-    assert all(np.isfinite(entry["test"]["mpjpe"]) for entry in whole.log)
-    begun = make_trainer(tmp_path / "begun", model, small_scales, 1)
+    assert all(np.isfinite(entry["test"]["mpjpe"]) for entry in whole.progress.log)
+    begun = make_trainer(tmp_path / "begun", model, small_scales, 0)
     begun.train()
-    path = begun.run.checkpoint / "last.pth.tar"
+    path = begun.reporter.run.checkpoint / "last.pth.tar"
     torch.manual_seed(9)
-    resumed = make_trainer(tmp_path / "begun", model, small_scales, 2, begun.run)
+    resumed = make_trainer(tmp_path / "begun", model, small_scales, 1, begun.reporter.run)
     resumed.restore(path, checkpoint.read(path))
     resumed.train()
-    after = resumed.model.state_dict()
-    for name, value in whole.model.state_dict().items():
+    after = resumed.learner.model.state_dict()
+    for name, value in whole.learner.model.state_dict().items():
         assert torch.equal(value, after[name]), name
     still = {name for name, value in after.items() if torch.equal(value, before[name])}
     # Without mesh losses nothing reaches the mesh outputs, nor what the last fusion hands to them.
@@ -59,8 +59,8 @@ def test_a_run_trains_everything_and_resumed_ends_with_the_same_weights(tmp_path
 
 
 def test_without_mesh_losses_their_terms_are_zero_and_the_others_stay(tmp_path, small_scales):
-    trainer = make_trainer(tmp_path, NETWORKS["HGN, no mesh losses"], small_scales, 1)
+    trainer = make_trainer(tmp_path, NETWORKS["HGN, no mesh losses"], small_scales, 0)
     trainer.train()
-    losses = trainer.log[0]
+    losses = trainer.progress.log[0]
     assert losses["loss_mesh_0"] == losses["loss_mesh_1"] == 0
     assert losses["loss"] == losses["loss_joint"] > 0

@@ -6,7 +6,7 @@ from lib import checkpoint
 from lib.config import Config, DatasetConfig, RunConfig
 from lib.errors import UserError
 from lib.run_dir import create_run_dir
-from lib.training.resume import CHAIN, find_resumable
+from lib.training.resume import CHAIN, resumed_run
 
 
 @pytest.fixture
@@ -30,7 +30,8 @@ def cut(path, share=0.5):
 
 def found(cfg, path=""):
     lines = []
-    run, file, content = find_resumable(cfg, str(path), lines.append)
+    with resumed_run(cfg, str(path), log=lines.append) as (run, file, content):
+        pass
     return run, file.name, content["epoch"], lines
 
 

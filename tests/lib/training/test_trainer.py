@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import signal
 from dataclasses import replace
 
@@ -13,6 +14,7 @@ from lib import checkpoint
 from lib.config import AugConfig, Config, DatasetConfig, ModelConfig, RunConfig, TestConfig, TrainConfig
 from lib.errors import Stopped, UserError
 from lib.evaluation.report import evaluate
+from lib.models.factory import load_network
 from lib.models.hgn import HGN
 from lib.pose_table import PoseTable
 from lib.run_dir import RunDir, create_run_dir
@@ -35,7 +37,7 @@ def no_plots(monkeypatch):
 
 
 def config(folder, **train) -> Config:
-    defaults = {"batch_size": 6, "end_epoch": 2, "lr": 1e-3}
+    defaults = {"batch_size": 6, "end_epoch": 1, "lr": 1e-3}
     return Config(
         DatasetConfig(("Human36M",), ("Human36M",)),
         ModelConfig(hidden_dim=4),
@@ -104,7 +106,7 @@ def test_the_rate_of_an_epoch_is_set_and_logged(trainer):
 
 @pytest.mark.parametrize("name", ["adam", "rmsprop", "sgd"])
 def test_every_optimizer_trains(tmp_path, small_scales, name):
-    trainer = make_trainer(config(tmp_path, optimizer=name, end_epoch=1), small_scales)
+    trainer = make_trainer(config(tmp_path, optimizer=name, end_epoch=0), small_scales)
     before = weights_of(trainer)
     trainer.train()
     assert type(trainer.learner.optimizer).__name__.lower() == name
@@ -112,7 +114,7 @@ def test_every_optimizer_trains(tmp_path, small_scales, name):
 
 
 def test_training_lowers_the_loss_and_the_error_of_what_it_trains_on(tmp_path, small_scales):
-    trainer = make_trainer(config(tmp_path, end_epoch=4, lr=3e-2), small_scales, tests={"train": TRAIN_TABLE})
+    trainer = make_trainer(config(tmp_path, end_epoch=3, lr=3e-2), small_scales, tests={"train": TRAIN_TABLE})
     trainer.batches.augmentation = Augmentation(FIVE_JOINTS.flip_permutation)
     trainer.train()
     assert trainer.progress.log[-1]["loss"] < 0.5 * trainer.progress.log[0]["loss"]
@@ -133,7 +135,7 @@ def test_the_log_has_the_mean_of_every_loss_and_the_test_of_every_epoch(trainer)
 
 
 def test_one_step_is_the_gradient_clipped_to_one(tmp_path, small_scales):
-    trainer = make_trainer(config(tmp_path, optimizer="sgd", lr=1.0), small_scales)
+    trainer = make_trainer(config(tmp_path, optimizer="sgd", lr=1.0, momentum=0.0, nesterov=False), small_scales)
     trainer.learner.model.train()
     before = [p.detach().clone() for p in trainer.learner.model.parameters()]
     step(trainer)
@@ -145,7 +147,7 @@ def test_one_step_is_the_gradient_clipped_to_one(tmp_path, small_scales):
 
 def test_a_last_batch_of_one_sample_trains(tmp_path, small_scales):
     table = TRAIN_TABLE.take(np.arange(9))
-    make_trainer(config(tmp_path, end_epoch=1), small_scales, train=table).train()
+    make_trainer(config(tmp_path, end_epoch=0), small_scales, train=table).train()
 
 
 def test_same_seed_same_weights_bit_for_bit_another_seed_other_weights(tmp_path, small_scales):
@@ -161,7 +163,7 @@ def test_same_seed_same_weights_bit_for_bit_another_seed_other_weights(tmp_path,
 
 def test_several_test_sets_are_reported_each_and_the_best_epoch_goes_by_their_mean(tmp_path, small_scales):
     tests = {"a": TEST_TABLE, "b": TRAIN_TABLE}
-    trainer = make_trainer(config(tmp_path, end_epoch=1), small_scales, tests=tests)
+    trainer = make_trainer(config(tmp_path, end_epoch=0), small_scales, tests=tests)
     trainer.train()
     sets = trainer.progress.log[0]["test"]["sets"]
     assert list(sets) == ["a", "b"]
@@ -189,7 +191,7 @@ class ScriptedEvaluator:
 
 
 def test_last_previous_and_best_are_kept_and_of_the_others_as_many_as_asked_for(tmp_path, small_scales):
-    trainer = make_trainer(config(tmp_path, end_epoch=4, keep=2), small_scales)
+    trainer = make_trainer(config(tmp_path, end_epoch=3, keep=2), small_scales)
     trainer.evaluator = ScriptedEvaluator(50.0, 40.0, 45.0, 42.0)
     trainer.train()
     assert names_in(run_of(trainer)) == ["best", "epoch_0002", "epoch_0003", "last", "previous"]
@@ -267,14 +269,14 @@ def saves_of(trainer) -> list[tuple[str, int, int]]:
 
 
 def test_a_checkpoint_inside_an_epoch_is_written_when_its_time_has_come(tmp_path, small_scales):
-    trainer = make_trainer(config(tmp_path, end_epoch=1, checkpoint_minutes=1e-9), small_scales)
+    trainer = make_trainer(config(tmp_path, end_epoch=0, checkpoint_minutes=1e-9), small_scales)
     saves = saves_of(trainer)
     trainer.train()
     assert saves == [("last", 0, k) for k in range(1, 4)] + [("best", 1, 0), ("last", 1, 0)]
 
 
 def test_the_best_checkpoint_is_written_before_the_last_so_that_a_kill_between_them_loses_none(tmp_path, small_scales):
-    trainer = make_trainer(config(tmp_path, end_epoch=1, keep=1), small_scales)
+    trainer = make_trainer(config(tmp_path, end_epoch=0, keep=1), small_scales)
     saves = saves_of(trainer)
     trainer.train()
     assert [name for name, *_ in saves] == ["best", "epoch_0000", "last"]
@@ -304,10 +306,50 @@ def test_other_data_cannot_go_on(saved, tmp_path, small_scales):
 
 
 def test_another_network_cannot_go_on(saved, tmp_path, small_scales):
-    cfg = config(tmp_path)
-    wide = make_trainer(replace(cfg, MODEL=ModelConfig(hidden_dim=6)), small_scales)
+    path, content = saved
+    content["config"]["MODEL"]["hidden_dim"] = 6
+    wide = make_trainer(replace(config(tmp_path), MODEL=ModelConfig(hidden_dim=6)), small_scales)
     with pytest.raises(UserError, match="do not fit"):
-        wide.restore(*saved)
+        wide.restore(path, content)
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"TRAIN": {"batch_size": 5}}, "TRAIN.batch_size 6, not 5"),
+        ({"TRAIN": {"average_weights": 0.5}}, "TRAIN.average_weights 0.0, not 0.5"),
+        ({"MODEL": {"fusion": "parallel"}}, "MODEL.fusion released, not parallel"),
+        ({"AUG": {"flip": True}}, "AUG.flip False, not True"),
+        ({"DATASET": {"use_gt_input": False}}, "DATASET.use_gt_input True, not False"),
+    ],
+)
+def test_another_configuration_cannot_go_on_and_the_key_is_named(saved, tmp_path, small_scales, changed, words):
+    cfg = config(tmp_path)
+    for section, keys in changed.items():
+        cfg = replace(cfg, **{section: replace(getattr(cfg, section), **keys)})
+    with pytest.raises(UserError, match=re.escape(words)):
+        make_trainer(cfg, small_scales).restore(*saved)
+
+
+def test_where_things_are_how_they_are_computed_and_the_rate_may_change(saved, tmp_path, small_scales):
+    cfg = config(tmp_path, lr=1e-4, end_epoch=9, keep=3, compile="off", checkpoint_minutes=1.0)
+    cfg = replace(cfg, DATASET=replace(cfg.DATASET, data_dir="elsewhere", workers=5), RUN=RunConfig("elsewhere"))
+    resumed = make_trainer(cfg, small_scales, run=RunDir(saved[0].parent.parent))
+    resumed.restore(*saved)
+    assert resumed.progress.epoch == 2
+
+
+def test_with_a_cosine_the_last_epoch_may_not_change(tmp_path, small_scales):
+    trainer = make_trainer(config(tmp_path, scheduler="cosine"), small_scales)
+    content = trainer.checkpoints.run | trainer.state()
+    with pytest.raises(UserError, match=r"TRAIN\.end_epoch 1, not 4"):
+        make_trainer(config(tmp_path, scheduler="cosine", end_epoch=4), small_scales).restore("old", content)
+
+
+def test_a_checkpoint_from_before_a_key_existed_goes_on_with_its_default(saved, tmp_path, small_scales):
+    path, content = saved
+    del content["config"]["TRAIN"]["average_weights"]
+    make_trainer(config(tmp_path), small_scales, run=RunDir(path.parent.parent)).restore(path, content)
 
 
 @pytest.mark.parametrize(
@@ -348,17 +390,25 @@ class KernelOnly(torch.optim.SGD):
         assert self.found_inf.device.type == "meta"
 
 
-@pytest.mark.parametrize(("normal", "edge"), [(0.0, 0.0), (0.1, 20.0)], ids=["MSE", "all losses"])
-def test_the_host_waits_for_nothing_in_a_step(monkeypatch, tmp_path, small_scales, normal, edge):
+@pytest.mark.parametrize(
+    ("losses", "options"),
+    [
+        ({}, {}),
+        ({"normal_loss_weight": 0.1, "edge_loss_weight": 20.0}, {}),
+        ({}, {"loss": "mpjpe", "average_weights": 0.9}),
+    ],
+    ids=["published", "all losses", "mean distance and average of weights"],
+)
+def test_the_host_waits_for_nothing_in_a_step(monkeypatch, tmp_path, small_scales, losses, options):
     """On torch's meta device no tensor has values: whoever asks for one, as in `if loss > 0`, fails."""
     monkeypatch.setattr("lib.training.factory.build_optimizer", lambda train, model: KernelOnly(model.parameters()))
-    meta, cfg = torch.device("meta"), config(tmp_path)
+    meta, cfg = torch.device("meta"), config(tmp_path, **options)
     scales = [small_scales[0], *(replace(s, faces=np.array([[0, 1, 2], [2, 3, 4]])) for s in small_scales[1:])]
     noise = DetectionNoise((0.0, 1.0, 0.0, 1.0, 0.0), (2.0,), (0.1,), (384, 288))
     every = Augmentation(FIVE_JOINTS.flip_permutation, True, 20.0, view_probability=0.5, noise=noise)
     batches = BatchSource([TRAIN_TABLE], meta, 6, True, 0, every)
     model = HGN(scales, 4).to(meta)
-    cfg = replace(cfg, MODEL=replace(cfg.MODEL, normal_loss_weight=normal, edge_loss_weight=edge))
+    cfg = replace(cfg, MODEL=replace(cfg.MODEL, **losses))
     learner = build_learner(cfg, model, scales, [meta])
     order = batches.order(0)
     monkeypatch.setattr(torch.Tensor, "new_tensor", None, raising=False)  # copies that dispatch does not see
@@ -419,7 +469,7 @@ def test_as_many_steps_as_allowed_are_left_out_and_told(tmp_path, small_scales, 
     out = capfd.readouterr()
     assert "skipped, 1 of 2" in out.out + out.err
     assert "skipped, 2 of 2" in out.out + out.err
-    third = make_trainer(config(tmp_path, skip_nonfinite=2, end_epoch=3), small_scales, train=poisoned())
+    third = make_trainer(config(tmp_path, skip_nonfinite=2, end_epoch=2), small_scales, train=poisoned())
     with pytest.raises(UserError, match="epoch 2"):
         third.train()
 
@@ -436,7 +486,7 @@ def test_training_stops_at_the_next_update_of_the_progress_bar(tmp_path, small_s
 
 @pytest.mark.parametrize("allowed", [0, 1, 2])
 def test_a_resumed_run_trains_on_whatever_number_of_left_out_steps_is_allowed_now(tmp_path, small_scales, allowed):
-    trainer = make_trainer(config(tmp_path, skip_nonfinite=2, end_epoch=1), small_scales, train=poisoned())
+    trainer = make_trainer(config(tmp_path, skip_nonfinite=2, end_epoch=0), small_scales, train=poisoned())
     trainer.train()
     path = run_of(trainer).checkpoint / "last.pth.tar"
     content = checkpoint.read(path)
@@ -446,14 +496,14 @@ def test_a_resumed_run_trains_on_whatever_number_of_left_out_steps_is_allowed_no
     resumed.train()
     assert not equal(weights_of(resumed), before)
     assert resumed.progress.log[1]["loss"] > 0
-    spoilt = make_trainer(config(tmp_path, skip_nonfinite=allowed, end_epoch=3), small_scales, train=poisoned())
+    spoilt = make_trainer(config(tmp_path, skip_nonfinite=allowed, end_epoch=2), small_scales, train=poisoned())
     spoilt.restore(path, content)
     with pytest.raises(UserError, match=f"epoch {max(allowed, 1)}, "):
         spoilt.train()
 
 
 def test_a_checkpoint_of_an_optimizer_that_was_not_fused_goes_on_fused(tmp_path, small_scales):
-    cfg = config(tmp_path, optimizer="sgd", end_epoch=1)
+    cfg = config(tmp_path, optimizer="sgd", end_epoch=0)
     trainer = make_trainer(cfg, small_scales)
     content = trainer.checkpoints.run | trainer.state()
     for group in content["optim_state_dict"]["param_groups"]:
@@ -492,3 +542,59 @@ def test_stop_requests_are_only_listened_to_while_training(trainer):
     assert signal.getsignal(signal.SIGTERM) is before
     with StopRequest():
         assert signal.getsignal(signal.SIGTERM) is not before
+
+
+# --- an average of weights
+
+
+AVERAGED = {"average_weights": 0.8, "loss": "mpjpe", "scheduler": "cosine", "warmup_epochs": 0.5}
+
+
+@pytest.mark.parametrize("steps", [1, 4, 5])
+def test_with_every_recipe_option_a_run_taken_up_after_any_step_ends_as_an_uninterrupted_one(
+    tmp_path, small_scales, steps
+):
+    whole, resumed = (make_trainer(config(tmp_path, **AVERAGED), small_scales) for _ in range(2))
+    whole.train()
+    halted = make_trainer(config(tmp_path, **AVERAGED), small_scales)
+
+    def halt():
+        if (halted.progress.epoch, halted.progress.step) == divmod(steps, 4):
+            halted.checkpoints.save("last", halted.state())
+            raise Stopped(1)
+
+    before_each_step(halted, halt)
+    with pytest.raises(Stopped):
+        halted.train()
+    path = run_of(halted).checkpoint / "last.pth.tar"
+    resumed.restore(path, checkpoint.read(path))
+    resumed.train()
+    assert equal(weights_of(resumed), weights_of(whole))
+    assert equal(resumed.learner.network.state_dict(), whole.learner.network.state_dict())
+    assert [e["test"] for e in resumed.progress.log] == [e["test"] for e in whole.progress.log]
+    assert [e["lr"] for e in resumed.progress.log] == [e["lr"] for e in whole.progress.log]
+
+
+def test_the_average_is_what_is_tested_and_kept_as_the_network_of_a_checkpoint(tmp_path, small_scales):
+    trainer = make_trainer(config(tmp_path, **AVERAGED), small_scales)
+    trainer.train()
+    content = checkpoint.read(run_of(trainer).checkpoint / "last.pth.tar")
+    model, _, _ = load_network(run_of(trainer).checkpoint / "last.pth.tar", config(tmp_path), None)
+    assert equal(content["trained_state_dict"], trainer.learner.model.state_dict())
+    assert not equal(content["model_state_dict"], content["trained_state_dict"])
+    report, _ = trainer.evaluator.run("Human36M", model, "")
+    assert report.mpjpe == trainer.progress.log[-1]["test"]["mpjpe"]
+
+
+def test_averaging_and_gathering_statistics_leave_the_training_of_the_weights_as_it_is(tmp_path, small_scales):
+    plain, averaged = (make_trainer(config(tmp_path, average_weights=a), small_scales) for a in (0.0, 0.8))
+    plain.train()
+    averaged.train()
+    assert equal(weights_of(plain), weights_of(averaged))
+
+
+def test_a_diverged_step_touches_the_average_no_more_than_the_weights(tmp_path, small_scales):
+    trainer = make_trainer(config(tmp_path, average_weights=0.8, skip_nonfinite=2), small_scales, train=poisoned())
+    trainer.train()
+    assert trainer.progress.skipped == 2
+    assert all(torch.isfinite(value).all() for value in trainer.learner.network.state_dict().values())
