@@ -9,6 +9,7 @@ import hashlib
 import io
 import re
 import struct
+import warnings
 import zipfile
 from collections import Counter, OrderedDict
 from pathlib import Path
@@ -54,7 +55,9 @@ def read(path: str | Path) -> dict[str, Any]:
     if _unpacked_size(data) > len(data):
         raise UserError(f"{path}: refused, it unpacks to more than it holds; no checkpoint is compressed")
     try:
-        with torch.serialization.safe_globals(_released_globals()):
+        # what PyTorch warns about is refused right after, in one line
+        with warnings.catch_warnings(), torch.serialization.safe_globals(_released_globals()):
+            warnings.simplefilter("ignore")
             content = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except Exception as error:  # whatever a damaged archive or pickle can raise
         refused = re.search(r"[Uu]nsupported (?:global: GLOBAL|GLOBAL|class) ([\w.]+)", str(error))

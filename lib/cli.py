@@ -2,6 +2,7 @@
 
 import argparse
 import errno
+import io
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +19,9 @@ def run_command(main: Callable[[], None]) -> None:
 
     `--traceback` on the command line shows such errors whole; any other exception is a bug and always does.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a file name that the terminal cannot show is no reason to fail
+            stream.reconfigure(errors="backslashreplace")
     try:
         main()
     except UserError as error:

@@ -1,25 +1,26 @@
 """Lift people's own 2D keypoints to 3D: python main/predict.py --input keypoints.json --output out.html out.bvh"""
 
 import argparse
+import math
+import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-import numpy as np
-
 from lib.cli import add_traceback_argument, add_weights_argument, notice, run_command
-from lib.device import choose_devices
 from lib.errors import UserError
 from lib.joints import JOINT_SETS
-from lib.joints.imputation import frame_ranges
-from lib.lifting.detectors.pose_model import PoseModel, detect
-from lib.lifting.detectors.video import image_size_of, read_frames, video_rate
-from lib.lifting.keypoints.readers import Keypoints, read_keypoints
-from lib.lifting.lifter import DEFAULT_FPS, PRETRAINED, Lifter, prepare_usable, smoothed, with_root_translation
-from lib.lifting.pose_sequence import PoseSequence
-from lib.lifting.virtual_camera import person_size
+from lib.lifting import DEFAULT_FPS, FPS_RANGE, MAX_IMAGE_SIDE, PRETRAINED
 from lib.lifting.writers import WRITERS, check_output, write_poses
+
+if TYPE_CHECKING:
+    from lib.lifting.keypoints.readers import Keypoints
+    from lib.lifting.pose_sequence import PoseSequence
+
+LISTED = 12
+"""Most output files that are named one by one."""
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -34,7 +35,7 @@ def parse_arguments() -> argparse.Namespace:
         help="2D keypoints: .npy, .npz, .csv, JSON of COCO, MMPose or AlphaPose, an OpenPose file or folder of them; "
         "recognised by content",
     )
-    source.add_argument("--video", metavar="FILE", help="a video or picture of one person, together with --detector")
+    source.add_argument("--video", metavar="FILE", help="a video or an image of one person, together with --detector")
     parser.add_argument(
         "--detector",
         metavar="FILE",
@@ -52,7 +53,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument(
         "--joint-set",
         choices=JOINT_SETS,
-        help="which joints the keypoints are, in which order (docs/joints.md); needed where the file does not say it",
+        help="which joints the keypoints are, in which order (docs/joints.md); needed where the file does not name them",
     )
     size = parser.add_mutually_exclusive_group()
     size.add_argument(
@@ -60,21 +61,21 @@ def parse_arguments() -> argparse.Namespace:
         type=int,
         nargs=2,
         metavar=("W", "H"),
-        help="width and height, in pixels, of the pictures that the keypoints were found in; for files without it",
+        help="width and height, in pixels, of the images that the keypoints were found in; for files without it",
     )
-    size.add_argument("--image", metavar="FILE", help="one of these pictures, or the video, to take the size from")
+    size.add_argument("--image", metavar="FILE", help="one of these images, or the video, to take the size from")
     parser.add_argument(
         "--camera",
         type=float,
         nargs=4,
         metavar=("FX", "FY", "CX", "CY"),
-        help="focal lengths and principal point in pixels; gives every person's place before the camera. Without it poses "
+        help="focal lengths and principal point in pixels; gives every person's place in front of the camera. Without it poses "
         "are relative to the pelvis",
     )
     parser.add_argument(
         "--fps",
         type=float,
-        help=f"frames per second of the input (default: the video's, else {DEFAULT_FPS:g}); for films, .bvh and --smooth",
+        help=f"frames per second of the input (default: the video's, else {DEFAULT_FPS:g}); for videos, .bvh and --smooth",
     )
     parser.add_argument(
         "--person", type=int, nargs="+", metavar="N", help="only these persons, by the numbers that this command prints"
@@ -96,55 +97,108 @@ def parse_arguments() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_arguments()
-    outputs = [check_output(path) for path in args.output]
-    if (args.video is None) != (args.detector is None):
-        raise UserError("--video and --detector belong together: a video, and the pose model that finds joints in it")
-    if args.fps is not None and not 0 < args.fps < np.inf:
-        raise UserError(f"--fps {args.fps:g}: must be above 0")
-    if args.camera and not (np.isfinite(args.camera).all() and min(args.camera[:2]) > 0):
-        raise UserError("--camera FX FY CX CY: four numbers in pixels, the focal lengths above 0")
+    check_arguments(args)
+
+    from lib.device import choose_devices
+    from lib.lifting.lifter import Lifter
+    from lib.lifting.smoothing import smoothed
+    from lib.lifting.usable import doubtful_image_size, prepare_usable
+
+    outputs = check_outputs(args.output)
     people = choose(detected(args) if args.video else read(args), args.person)
     prepared, notes = prepare_usable(people)
     if not prepared:
-        raise UserError(notes[0].removeprefix("left out: "))
+        raise UserError(notes[0].removeprefix("skipped: "))
+    if doubt := doubtful_image_size(prepared):
+        notes.append(f"warning: {doubt}")
 
     lifter = Lifter(args.weights, choose_devices(args.gpu)[0], args.average_flip)
-    film = args.video or args.image
-    fps = args.fps or (film and video_rate(film)) or DEFAULT_FPS
-    sequences = lifter.lift(prepared, fps, args.camera)
+    sequences = lifter.lift(prepared, rate_of(args), args.camera)
     if args.camera:
         sequences = located(sequences, args.camera, notes)
+    for sequence in sequences:
+        notes += [f"warning: person {sequence.person}: {warning}" for warning in sequence.quality.warnings()]
     if args.smooth:
         sequences = [smoothed(sequence) for sequence in sequences]
+    written = []
     for path in outputs:
-        write_poses(path, sequences)
+        if not path.parent.exists():
+            notes.append(f"created the folder {path.parent}")
+        written += write_poses(path, sequences)
 
     for note in notes:
         notice(note)
     for sequence in sequences:
         print(describe(sequence))
-    if not args.camera:
-        print("positions are relative to each person's pelvis; give --camera FX FY CX CY for their place in space")
-    print("written: " + ", ".join(str(path) for path in outputs))
+    place = "" if args.camera else "; positions are relative to each person's pelvis (--camera gives their place)"
+    print(sequences[0].conditions() + place)
+    print(f"written: {listed(written)}")
 
 
-def read(args: argparse.Namespace) -> list[Keypoints]:
+def check_arguments(args: argparse.Namespace) -> None:
+    """UserError for what is wrong with the command line itself."""
+    for name in ("input", "video", "image", "detector", "weights"):
+        if getattr(args, name) == "":
+            raise UserError(f"--{name}: the path is empty")
+    if (args.video is None) != (args.detector is None):
+        raise UserError("--video and --detector belong together: a video, and the pose model that finds joints in it")
+    if args.fps is not None and not FPS_RANGE[0] <= args.fps <= FPS_RANGE[1]:
+        raise UserError(f"--fps {args.fps:g}: must be {FPS_RANGE[0]:g} to {FPS_RANGE[1]:g} frames per second")
+    if args.image_size and not all(0 < n <= MAX_IMAGE_SIDE for n in args.image_size):
+        raise UserError(f"--image-size: width and height must be 1 to {MAX_IMAGE_SIDE} pixels")
+    if args.camera and not (all(math.isfinite(n) for n in args.camera) and min(args.camera[:2]) > 0):
+        raise UserError("--camera FX FY CX CY: four numbers in pixels, the focal lengths above 0")
+
+
+def check_outputs(names: list[str]) -> list[Path]:
+    """The paths of --output, each once; UserError where one cannot be written."""
+    if "" in names:
+        raise UserError("--output: the path is empty")
+    paths = [check_output(name) for name in names]
+    places = [os.path.realpath(path) for path in paths]
+    for path, place in zip(paths, places, strict=True):
+        if places.count(place) > 1:
+            raise UserError(f"--output: {path} is named twice")
+        if path.is_dir():
+            raise UserError(f"--output: {path} is a folder; name a file")
+    return paths
+
+
+def rate_of(args: argparse.Namespace) -> float | None:
+    """Frames per second by --fps, else of the video, else None."""
+    from lib.lifting.detectors.video import video_rate
+
+    video = args.video or args.image
+    return args.fps or (video_rate(video) if video else None)
+
+
+def read(args: argparse.Namespace) -> "list[Keypoints]":
     """The people of --input."""
+    from lib.lifting.detectors.video import image_size_of
+    from lib.lifting.keypoints.readers import read_keypoints
+
     size = image_size_of(args.image) if args.image else tuple(args.image_size) if args.image_size else None
     people = read_keypoints(Path(args.input), args.joint_set, size)
     if people[0].image_size is None:
-        raise UserError(f"{args.input}: does not say its pictures' size; give it with --image-size W H or --image FILE")
+        raise UserError(
+            f"{args.input}: the image size is unknown; give it with --image-size W H, or one of the images with --image FILE"
+        )
     return people
 
 
-def detected(args: argparse.Namespace) -> list[Keypoints]:
+def detected(args: argparse.Namespace) -> "list[Keypoints]":
     """The person in --video."""
+    from lib.lifting.detectors.pose_model import PoseModel, detect
+    from lib.lifting.detectors.video import read_frames
+
     model = PoseModel(args.detector, args.joint_set)
     return [detect(model, read_frames(args.video), args.video)]
 
 
-def choose(people: list[Keypoints], wanted: list[int] | None) -> list[Keypoints]:
+def choose(people: "list[Keypoints]", wanted: list[int] | None) -> "list[Keypoints]":
     """Those of --person, or all."""
+    from lib.joints.imputation import frame_ranges
+
     missing = sorted(set(wanted or []) - {k.person for k in people})
     if missing:
         there = ", ".join(f"{k.person} ({frame_ranges(k.frames, 1)})" for k in people)
@@ -152,29 +206,43 @@ def choose(people: list[Keypoints], wanted: list[int] | None) -> list[Keypoints]
     return [k for k in people if wanted is None or k.person in wanted]
 
 
-def located(sequences: list[PoseSequence], camera: list[float], notes: list[str]) -> list[PoseSequence]:
-    """Those whose place before the camera can be found, with it; what is left out is added to the notes."""
+def located(sequences: "list[PoseSequence]", camera: list[float], notes: list[str]) -> "list[PoseSequence]":
+    """Those whose place in front of the camera can be found, with it; what is skipped is added to the notes."""
+    from lib.lifting.root_translation import with_root_translation
+
     found = []
     for sequence in sequences:
         try:
             sequence, lost = with_root_translation(sequence, camera)
         except UserError as problem:
-            notes.append(f"left out: {problem}")
+            notes.append(f"skipped: {problem}")
             continue
         found.append(sequence)
         notes += lost
     if not found:
-        raise UserError(notes[-1].removeprefix("left out: "))
+        raise UserError(notes[-1].removeprefix("skipped: "))
     return found
 
 
-def describe(sequence: PoseSequence) -> str:
-    """A line about what was done for one person."""
+def describe(sequence: "PoseSequence") -> str:
+    """One line about one person: frames, size in the image, quality."""
+    import numpy as np
+
+    from lib.joints.imputation import frame_ranges
+    from lib.lifting.virtual_camera import person_size
+
     size = np.median(person_size(sequence.pose2d, sequence.image_size))
-    text = f"person {sequence.person}: {frame_ranges(sequence.frames)}, {size:.0%} of the picture's longer side"
-    if sequence.imputed.any():
-        text += f", {sequence.imputed.sum()} of {sequence.imputed.size} joints imputed in"
-    return text
+    return (
+        f"person {sequence.person}: {frame_ranges(sequence.frames)}, {size:.0%} of the image's longer side, "
+        f"{sequence.quality}"
+    )
+
+
+def listed(paths: list[Path]) -> str:
+    """All paths, or the first, the last and how many, where they are many (.obj writes one per frame)."""
+    if len(paths) <= LISTED:
+        return ", ".join(map(str, paths))
+    return f"{', '.join(map(str, paths[: LISTED - 1]))}, ..., {paths[-1]} ({len(paths)} files)"
 
 
 if __name__ == "__main__":

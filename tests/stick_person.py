@@ -1,6 +1,6 @@
 """Two made-up stick people who walk past a camera, and their 2D keypoints in every format the project reads.
 
-`PYTHONPATH=. python tests/lib/stick_person.py` rewrites asset/samples.
+`PYTHONPATH=. python tests/stick_person.py` rewrites asset/samples.
 """
 
 import csv
@@ -12,9 +12,11 @@ import numpy as np
 
 from lib.camera import camera_to_pixel
 from lib.joints import BODY_25, COCO_17, HALPE_26, HUMAN36M_17
+from lib.lifting.keypoints.readers import Keypoints
 
 SIZE = (1280, 720)
 F, C = np.array([1100.0, 1100.0]), np.array([640.0, 360.0])
+CAMERA = (*F, *C)
 FRAMES, OPENPOSE_FRAMES = 30, 12
 
 
@@ -68,6 +70,22 @@ def stick_people() -> list[dict[str, np.ndarray]]:
             }
         )
     return people
+
+
+def points_of(person: int, joint_set=HUMAN36M_17) -> np.ndarray:
+    """(T, J, 3) metres, camera axes."""
+    return np.stack([stick_people()[person][name] for name in joint_set.names], axis=1)
+
+
+def pixels_of(person: int, joint_set=HUMAN36M_17) -> np.ndarray:
+    """(T, J, 2), exact."""
+    return camera_to_pixel(points_of(person, joint_set), F, C)
+
+
+def keypoints_of(person: int) -> Keypoints:
+    """As read from a file, exact and complete."""
+    xy = pixels_of(person)
+    return Keypoints(person, np.arange(len(xy)), xy, np.ones(xy.shape[:2]), "human36", SIZE, "video.json")
 
 
 def detections(joint_set) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from lib.evaluation.plots import SIDE_COLOURS
+from lib.evaluation.style import SIDE_COLOURS
 from lib.joints import HUMAN36M_17
 from lib.lifting.pose_sequence import PoseSequence
 from lib.lifting.writers.glb import bone_mesh

@@ -17,26 +17,9 @@ from matplotlib.ticker import MultipleLocator
 from mpl_toolkits.mplot3d import Axes3D
 from mpl_toolkits.mplot3d.art3d import Line3DCollection, Poly3DCollection
 
+from lib.evaluation.style import GRID, SIDE_COLOURS, VIEWS, bone_sides
 from lib.files import replacing
 from lib.joints import JointSet
-
-SIDE_COLOURS = {"right": "#d1495b", "left": "#2274a5", "middle": "#6b7280"}
-"""One colour for each side of the body, told apart by colour-blind readers too."""
-
-VIEWS = {"front": (8.0, -90.0), "side": (8.0, -20.0)}
-"""Viewpoint -> (elevation, azimuth) in degrees: the camera's own view, and one from the picture's right."""
-
-GRID = 0.5
-"""Metres between the grid lines of 3D pictures."""
-
-
-def bone_sides(joint_set: JointSet) -> tuple[str, ...]:
-    """For every bone "right", "left" or "middle": the side that its two joints, as far as they have one, agree on."""
-    side = dict.fromkeys(range(len(joint_set)), "middle")
-    for right, left in joint_set.flip_pairs:
-        side[right], side[left] = "right", "left"
-    ends = [{side[a], side[b]} - {"middle"} for a, b in joint_set.bones]
-    return tuple(found.pop() if len(found) == 1 else "middle" for found in ends)
 
 
 def upright(points: np.ndarray) -> np.ndarray:

@@ -1,0 +1,15 @@
+"""Lifting people's own 2D keypoints to 3D; `Lifter` in lib/lifting/lifter.py is the door."""
+
+from pathlib import Path
+
+PRETRAINED = Path(__file__).resolve().parents[2] / "experiment" / "HGN_mocap_pretrained"
+"""The project's own weights."""
+
+DEFAULT_FPS = 25.0
+"""Frames per second of an input that does not say its rate."""
+
+FPS_RANGE = (0.01, 10000.0)
+"""Frames per second that are taken for a rate."""
+
+MAX_IMAGE_SIDE = 1 << 20
+"""Pixels. A larger width or height is a mistake."""

@@ -6,7 +6,6 @@ poses.pose3d                                                             # (T, 1
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,30 +14,22 @@ from torch import nn
 
 from lib.config import Config, DatasetConfig, TestConfig
 from lib.errors import UserError
-from lib.graph.hierarchy import build_hierarchy
+from lib.graph.scales import build_scales
 from lib.joints import HUMAN36M_17, JOINT_SETS
-from lib.joints.conversion import convert_joints
-from lib.joints.imputation import MAX_FROM_BODY, frame_ranges, impute_from_body, impute_from_time
+from lib.lifting import DEFAULT_FPS, FPS_RANGE, MAX_IMAGE_SIDE, PRETRAINED
 from lib.lifting.keypoints.prepare import PreparedPerson, prepare_people
 from lib.lifting.keypoints.readers import Keypoints
 from lib.lifting.pose_sequence import PoseSequence
-from lib.lifting.root_translation import fit_root_translation
-from lib.lifting.smoothing import one_euro
-from lib.lifting.virtual_camera import virtual_camera
+from lib.lifting.quality import measure
+from lib.lifting.root_translation import with_root_translation
+from lib.lifting.usable import without_far_joints
+from lib.lifting.virtual_camera import intrinsics, virtual_camera
 from lib.models.factory import build_predictor, find_weights, load_network
 from lib.models.inference import evaluate_in_parts
 from smplpytorch.smplpytorch.load_body import load_body
 
-PRETRAINED = Path(__file__).resolve().parents[2] / "experiment" / "HGN_mocap_pretrained"
-"""The project's own weights."""
-
-DEFAULT_FPS = 25.0
-
-MIN_USABLE = 0.5
-"""Part of a person's frames that must be usable; a person with fewer is left out."""
-
-PAUSE = 5
-"""A gap of more than this many usual steps between two frames is not smoothed over."""
+ROOT = Path(__file__).resolve().parents[2]
+"""This checkout."""
 
 
 class Lifter:
@@ -46,13 +37,18 @@ class Lifter:
 
     weights: a checkpoint of this project or of the release, or a folder that holds some; device: where to compute;
     average_flip: lift the mirrored person too and average the joints (twice the work, a few mm less error; the meshes,
-    whose nodes have no mirror partners, stay as they are).
+    whose nodes have no mirror partners, stay unchanged); smpl_dir: where SMPL's file is, which only weights of the
+    release need, by default the place in this checkout that docs/data.md names. Nothing is written.
     """
 
     def __init__(
-        self, weights: str | Path = PRETRAINED, device: str | torch.device = "cpu", average_flip: bool = False
+        self,
+        weights: str | Path = PRETRAINED,
+        device: str | torch.device = "cpu",
+        average_flip: bool = False,
+        smpl_dir: str | Path | None = None,
     ):
-        model, self.faces = load_model(weights)
+        model, self.faces = load_model(weights, smpl_dir)
         self.average_flip = average_flip
         self.device = torch.device(device)
         self.network = build_predictor(model).to(self.device)
@@ -62,29 +58,51 @@ class Lifter:
         keypoints: np.ndarray,
         image_size: tuple[int, int],
         joint_set: str = "human36",
-        fps: float = DEFAULT_FPS,
-        camera: Sequence[float] | None = None,
-    ) -> PoseSequence:
-        """Lift one person.
+        fps: float | None = None,
+        camera: Sequence[float] | np.ndarray | None = None,
+        frames: Sequence[int] | np.ndarray | None = None,
+    ) -> PoseSequence | list[PoseSequence]:
+        """Lift one person, or several.
 
-        keypoints (T, J, 2 or 3): x, y in pixels and, if there, a score; a joint is missing where a value is NaN, the
-        score is not above 0 or x = y = 0. image_size: (width, height) of the picture in pixels; joint_set: a key of
-        `lib.joints.JOINT_SETS`, docs/joints.md shows their order; camera: f_x, f_y, c_x, c_y in pixels, if known.
-        The result's pose3d (T, 17, 3) and meshes are in metres, camera axes, relative to the pelvis; with a camera its
-        `root` (T, 3) says where the pelvis is. UserError where the input cannot be used, as docs/joints.md tells.
+        keypoints: (T, J, 2 or 3) for one person, (P, T, J, 2 or 3) for several: x, y in pixels and, if there, a score;
+        a joint is missing where a value is NaN, the score is not above 0 or x = y = 0. image_size: (width, height) of the
+        image in pixels; joint_set: a key of `lib.joints.JOINT_SETS`, docs/joints.md shows their order; fps: frames per
+        second, assumed to be DEFAULT_FPS where it is None; camera: f_x, f_y, c_x, c_y in pixels, if known; frames (T,):
+        increasing frame numbers, by default 0, 1, 2, ...
+
+        One person gives a PoseSequence with all T frames, several a list with one for each, in which frames without any
+        joint of the person are skipped. pose3d (T, 17, 3) and meshes are in metres, camera axes, relative to the pelvis;
+        with a camera `root` (T, 3) says where the pelvis is. UserError where the input cannot be used (docs/joints.md).
         """
-        person = prepare_people([_keypoints_of(keypoints, image_size, joint_set)])[0]
-        sequence = self.lift([person], fps, camera)[0]
-        return sequence if camera is None else with_root_translation(sequence, camera)[0]
+        keypoints, image_size = _checked_keypoints(keypoints, joint_set), _checked_size(image_size)
+        frames = _checked_frames(frames, keypoints.shape[-3])
+        several = keypoints.ndim == 4
+        given = [
+            _keypoints_of(person, frames, image_size, joint_set, number, skip_empty=several)
+            for number, person in enumerate(keypoints if several else keypoints[None])
+        ]
+        people = prepare_people([without_far_joints(k)[0] for k in given])
+        sequences = self.lift(people, fps, camera)
+        if camera is not None:
+            sequences = [with_root_translation(sequence, camera)[0] for sequence in sequences]
+        return sequences if several else sequences[0]
 
     def lift(
-        self, people: list[PreparedPerson], fps: float = DEFAULT_FPS, camera: Sequence[float] | None = None
+        self,
+        people: list[PreparedPerson],
+        fps: float | None = None,
+        camera: Sequence[float] | np.ndarray | None = None,
     ) -> list[PoseSequence]:
         """Lift several persons in common batches; one sequence each, in the same order.
 
-        Poses and meshes are moved so that the pelvis is exactly 0: the network puts it some millimetres beside.
+        fps, camera: as in `__call__`. Poses and meshes are moved so that the pelvis is exactly 0: the network puts it
+        some millimetres beside.
         """
-        views = [virtual_camera(p.pixels, p.image_size, camera) for p in people]
+        assumed = ("fps",) * (fps is None) + ("camera",) * (camera is None)
+        fps = DEFAULT_FPS if fps is None else fps
+        if not FPS_RANGE[0] <= fps <= FPS_RANGE[1]:
+            raise UserError(f"{fps:g} frames per second: must be {FPS_RANGE[0]:g} to {FPS_RANGE[1]:g}")
+        views = [virtual_camera(p.pixels, p.image_size, camera, p.frames, fps) for p in people]
         outputs = self._run(np.concatenate([view.pose2d for view in views]))
         root = outputs[0][:, [HUMAN36M_17.root]]
         pose3d, *meshes = (points - root for points in outputs)
@@ -92,7 +110,7 @@ class Lifter:
         parts = zip(people, views, *(np.split(a, ends) for a in (pose3d, *meshes)), strict=True)
         return [
             PoseSequence(
-                pose3d=pose @ view.rotation,
+                pose3d=(turned := pose @ view.rotation),
                 pose2d=person.pixels,
                 joint_set=HUMAN36M_17,
                 fps=fps,
@@ -103,6 +121,9 @@ class Lifter:
                 meshes=tuple(mesh @ view.rotation for mesh in persons_meshes),
                 faces=self.faces,
                 frames=person.frames,
+                camera=intrinsics(camera, person.image_size),
+                assumed=assumed,
+                quality=measure(turned, HUMAN36M_17, person.frames, fps, person.imputed),
             )
             for person, view, pose, *persons_meshes in parts
         ]
@@ -120,113 +141,82 @@ class Lifter:
         return [pose3d, *meshes]
 
 
-def load_model(weights: str | Path) -> tuple[nn.Module, tuple[np.ndarray, ...]]:
-    """The network of a checkpoint, or of the best one in a folder, and the faces (F, 3) of each of its meshes."""
+def load_model(weights: str | Path, smpl_dir: str | Path | None = None) -> tuple[nn.Module, tuple[np.ndarray, ...]]:
+    """The network of a checkpoint, or of the best one in a folder, and the faces (F, 3) of each of its meshes.
+
+    smpl_dir: where SMPL's file is, for weights of the release; None: its place in this checkout.
+    """
     cfg = Config(DATASET=DatasetConfig((), ()), TEST=TestConfig(weight_path=str(weights)))
     try:
         path = find_weights(cfg)
     except UserError:
         ours = " (this project's own belong there)" if Path(weights) == PRETRAINED else ""
         raise UserError(f"no .pth.tar file at {weights}{ours}; name a checkpoint with --weights PATH") from None
-    model, scales, content = load_network(path, cfg, lambda: build_hierarchy(cfg, load_body(cfg.MODEL.smpl_dir).faces))
+
+    def scales_of_the_body():
+        body = load_body(ROOT / cfg.MODEL.smpl_dir if smpl_dir is None else smpl_dir)
+        return build_scales(HUMAN36M_17, body.faces, cfg.MODEL.coarsen_levels)
+
+    model, scales, content = load_network(path, cfg, scales_of_the_body)
     names = tuple(content.get("joint_names", HUMAN36M_17.names))
     if names != HUMAN36M_17.names:
         raise UserError(f"{path}: was trained on other joints ({', '.join(names[:3])}, ...), Human3.6M's 17 are needed")
     return model, tuple(scale.faces for scale in scales[1:])
 
 
-def prepare_usable(people: list[Keypoints]) -> tuple[list[PreparedPerson], list[str]]:
-    """`prepare_people` without the frames and persons that cannot be used, and a line for each about what was left out.
-
-    A person of whom less than MIN_USABLE of the frames can be completed is left out whole.
-    """
-    prepared, notes = [], []
-    for whole in people:
-        part = whole
-        while not (rows := _completable(part)).all():
-            part = _take(part, rows)
-        enough = len(part.frames) >= MIN_USABLE * len(whole.frames)
-        try:
-            prepared += prepare_people([part if enough else whole])
-        except UserError as problem:
-            notes.append(f"left out: {problem}")
-            continue
-        if part is not whole:
-            lost = np.setdiff1d(whole.frames, part.frames)
-            notes.append(f"person {whole.person}: too few joints, so left out: {frame_ranges(lost)}")
-    return prepared, notes
-
-
-def with_root_translation(sequence: PoseSequence, camera: Sequence[float]) -> tuple[PoseSequence, list[str]]:
-    """The sequence with the root's place before the camera (f_x, f_y, c_x, c_y, px), and what was left out for it.
-
-    Frames whose place cannot be found are left out; UserError where that is all of them.
-    """
-    f, c = np.array(camera[:2]), np.array(camera[2:])
-
-    def fit(s: PoseSequence) -> np.ndarray:
-        return fit_root_translation(s.pose3d, s.pose2d, s.scores, f, c)
-
-    try:
-        return replace(sequence, root=fit(sequence)), []
-    except UserError as problem:
-        good = np.zeros(len(sequence.frames), bool)
-        for t in range(len(good)):
-            try:
-                fit(_rows(sequence, [t]))
-                good[t] = True
-            except UserError:
-                continue
-        if not good.any():
-            raise UserError(f"person {sequence.person}: {problem}") from None
-    lost = f"person {sequence.person}: no place before the camera, so left out: {frame_ranges(sequence.frames[~good])}"
-    kept = _rows(sequence, good)
-    return replace(kept, root=fit(kept)), [lost]
-
-
-def smoothed(sequence: PoseSequence) -> PoseSequence:
-    """The sequence with pose, root and meshes filtered over time (lib.lifting.smoothing.one_euro), anew after each pause."""
-    steps = np.diff(sequence.frames)
-    step = float(np.median(steps)) if len(steps) else 1.0
-    starts = np.flatnonzero(steps > PAUSE * step) + 1
-
-    def smooth(points: np.ndarray) -> np.ndarray:
-        return np.concatenate([one_euro(part, sequence.fps / step) for part in np.split(points, starts)])
-
-    root = None if sequence.root is None else smooth(sequence.root[:, None])[:, 0]
-    meshes = tuple(smooth(mesh) for mesh in sequence.meshes)
-    return replace(sequence, pose3d=smooth(sequence.pose3d), root=root, meshes=meshes)
-
-
-def _keypoints_of(keypoints: np.ndarray, image_size: tuple[int, int], joint_set: str) -> Keypoints:
-    """An array of one person as `lib.lifting.keypoints.readers` would have read it from a file."""
+def _checked_keypoints(keypoints: np.ndarray, joint_set: str) -> np.ndarray:
+    """(T, J, 2 or 3) or (P, T, J, 2 or 3) float64; UserError for anything else."""
     if joint_set not in JOINT_SETS:
         raise UserError(f"unknown joint set {joint_set}; known are {', '.join(JOINT_SETS)}")
-    keypoints, count = np.asarray(keypoints, np.float64), len(JOINT_SETS[joint_set])
-    if keypoints.ndim != 3 or keypoints.shape[1] != count or keypoints.shape[2] not in (2, 3) or not len(keypoints):
-        raise UserError(f"keypoints of shape {keypoints.shape}; {joint_set} needs (frames, {count}, 2 or 3)")
+    count = len(JOINT_SETS[joint_set])
+    try:
+        keypoints = np.asarray(keypoints, np.float64)
+    except (TypeError, ValueError):
+        raise UserError("keypoints: an array of numbers is needed") from None
+    shape = keypoints.shape
+    if len(shape) not in (3, 4) or shape[-2] != count or shape[-1] not in (2, 3) or not keypoints.size:
+        raise UserError(
+            f"keypoints of shape {shape}; {joint_set} needs (frames, {count}, 2 or 3) or "
+            f"(persons, frames, {count}, 2 or 3)"
+        )
+    return keypoints
+
+
+def _checked_size(image_size: Sequence[int]) -> tuple[int, int]:
+    """(width, height) as whole numbers within reason."""
+    try:
+        width, height = (int(n) for n in image_size)
+        sensible = all(0 < n <= MAX_IMAGE_SIDE for n in (width, height))
+    except (TypeError, ValueError, OverflowError):
+        sensible = False
+    if not sensible:
+        raise UserError(f"image size {image_size}: two numbers are needed, width and height in pixels")
+    return width, height
+
+
+def _checked_frames(frames: Sequence[int] | np.ndarray | None, count: int) -> np.ndarray:
+    """(T,) int, increasing."""
+    numbers = np.arange(count) if frames is None else np.asarray(frames)
+    if numbers.shape != (count,) or numbers.dtype.kind not in "iu" or (np.diff(numbers) <= 0).any():
+        raise UserError(f"frames: {count} increasing whole numbers are needed, one for each row of the keypoints")
+    return numbers.astype(np.int64)
+
+
+def _keypoints_of(
+    keypoints: np.ndarray,
+    frames: np.ndarray,
+    image_size: tuple[int, int],
+    joint_set: str,
+    person: int,
+    skip_empty: bool,
+) -> Keypoints:
+    """An array (T, J, 2 or 3) of one person as `lib.lifting.keypoints.readers` would have read it from a file."""
     xy = keypoints[..., :2]
     scores = keypoints[..., 2] if keypoints.shape[2] == 3 else np.ones(xy.shape[:-1])
     missing = ~np.isfinite(keypoints).all(-1) | ~(scores > 0) | (xy == 0).all(-1)
     if missing.all():
-        raise UserError("keypoints: every joint is missing")
+        why = "no score is above 0" if not (scores > 0).any() else "every joint is missing"
+        raise UserError(f"keypoints of person {person}: {why}")
     xy, scores = np.where(missing[..., None], np.nan, xy), np.where(missing, 0.0, np.minimum(scores, 1.0))
-    return Keypoints(0, np.arange(len(xy)), xy, scores, joint_set, image_size, "keypoints")
-
-
-def _completable(k: Keypoints) -> np.ndarray:
-    """(T,) bool: frames whose missing joints can be imputed (`lib.joints.imputation`)."""
-    xy, _ = convert_joints(np.concatenate([k.xy, k.scores[..., None]], axis=-1), k.joint_set)
-    timed = impute_from_time(xy, k.frames)
-    few = np.isnan(timed[..., 0]).sum(1) <= MAX_FROM_BODY
-    return few & np.isfinite(impute_from_body(timed)).all((1, 2))
-
-
-def _take(k: Keypoints, rows: np.ndarray) -> Keypoints:
-    return replace(k, frames=k.frames[rows], xy=k.xy[rows], scores=k.scores[rows])
-
-
-def _rows(s: PoseSequence, rows: np.ndarray | list[int]) -> PoseSequence:
-    arrays = {name: getattr(s, name)[rows] for name in ("pose3d", "pose2d", "scores", "imputed", "frames")}
-    root = None if s.root is None else s.root[rows]
-    return replace(s, **arrays, root=root, meshes=tuple(mesh[rows] for mesh in s.meshes))
+    rows = ~missing.all(1) if skip_empty else np.ones(len(frames), bool)
+    return Keypoints(person, frames[rows], xy[rows], scores[rows], joint_set, image_size, "keypoints")

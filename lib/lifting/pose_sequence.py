@@ -1,10 +1,12 @@
 """The 3D poses of one person over time: what predictions are handed to the writers as."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from lib.joints import JointSet
+from lib.lifting.quality import Quality
 
 MESH_NAMES = ("coarse", "fine")
 """What `PoseSequence.meshes` holds, in order: the network's two mesh scales."""
@@ -14,11 +16,13 @@ MESH_NAMES = ("coarse", "fine")
 class PoseSequence:
     """One person in T frames, J joints, N vertices; 3D in metres, camera axes (x right, y down, z forward).
 
-    pose3d (T, J, 3): root-relative; pose2d (T, J, 2): pixels of a picture of image_size (width, height);
+    pose3d (T, J, 3): root-relative; pose2d (T, J, 2): pixels of an image of image_size (width, height);
     frames (T,) int, increasing: which frame of the input each one is, None for 0, 1, 2, ...; fps: frames of the input
     per second; person: its number; scores (T, J): confidence of the 2D joints; imputed (T, J) bool: joints that were not
     detected but imputed; root (T, 3): where the root joint is, None when unknown; meshes: per scale (T, N, 3),
-    relative to the same root as pose3d, with faces (F, 3) per scale.
+    relative to the same root as pose3d, with faces (F, 3) per scale; camera: f_x, f_y, c_x, c_y in pixels that the
+    person was lifted with; assumed: which of "fps" and "camera" were not known but assumed; quality: how far the poses
+    can be trusted; extras: further results per frame by name, each an array (T, ...), for .npz and .json.
     """
 
     pose3d: np.ndarray
@@ -33,6 +37,10 @@ class PoseSequence:
     meshes: tuple[np.ndarray, ...] = ()
     faces: tuple[np.ndarray, ...] = ()
     frames: np.ndarray | None = None
+    camera: tuple[float, ...] | None = None
+    assumed: tuple[str, ...] = ()
+    quality: Quality | None = None
+    extras: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def __post_init__(self):
         T, J = self.pose3d.shape[:2]
@@ -56,3 +64,23 @@ class PoseSequence:
                 raise ValueError(
                     f"PoseSequence: a mesh of shape {vertices.shape} for {T} frames, or its faces do not fit"
                 )
+        for name, values in self.extras.items():
+            if len(values) != T:
+                raise ValueError(f"PoseSequence: {name} has {len(values)} rows for {T} frames")
+
+    def rows(self, index: np.ndarray | list[int]) -> "PoseSequence":
+        """The frames that `index`, row numbers or bool (T,), picks; everything per person stays."""
+        arrays = {name: getattr(self, name)[index] for name in ("pose3d", "pose2d", "scores", "imputed", "frames")}
+        root = None if self.root is None else self.root[index]
+        meshes = tuple(mesh[index] for mesh in self.meshes)
+        return replace(
+            self, **arrays, root=root, meshes=meshes, extras={name: v[index] for name, v in self.extras.items()}
+        )
+
+    def conditions(self) -> str:
+        """What the person was lifted under, in one line: image size, frame rate and focal length, and what is assumed."""
+        text = f"image {self.image_size[0]} x {self.image_size[1]} px, {self.fps:g} frames per second"
+        text += " (assumed)" if "fps" in self.assumed else ""
+        if self.camera is not None:
+            text += f", focal length {self.camera[0]:.0f} px" + (" (assumed)" if "camera" in self.assumed else "")
+        return text

@@ -1,11 +1,46 @@
-"""Where a root-relative pose stands in front of a known pinhole camera."""
+"""Where a root-relative pose is in front of a known pinhole camera."""
+
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from lib.errors import UserError
+from lib.joints.imputation import frame_ranges
+from lib.lifting.pose_sequence import PoseSequence
+from lib.lifting.virtual_camera import intrinsics
 
 REFINEMENTS = 2
 """Gauss-Newton steps after the linear solution; it converges quadratically from there."""
+
+
+def with_root_translation(
+    sequence: PoseSequence, camera: Sequence[float] | np.ndarray
+) -> tuple[PoseSequence, list[str]]:
+    """The sequence with the root's place in front of the camera (f_x, f_y, c_x, c_y, px), and a line about lost frames.
+
+    Frames whose place cannot be found are skipped; UserError where that is all of them.
+    """
+    *f, cx, cy = intrinsics(camera, sequence.image_size)
+
+    def fit(s: PoseSequence) -> np.ndarray:
+        return fit_root_translation(s.pose3d, s.pose2d, s.scores, np.array(f), np.array([cx, cy]))
+
+    try:
+        return replace(sequence, root=fit(sequence)), []
+    except UserError as problem:
+        good = np.zeros(len(sequence.frames), bool)
+        for t in range(len(good)):
+            try:
+                fit(sequence.rows([t]))
+                good[t] = True
+            except UserError:
+                continue
+        if not good.any():
+            raise UserError(f"person {sequence.person}: {problem}") from None
+    lost = f"person {sequence.person}: skipped {frame_ranges(sequence.frames[~good])}: no place in front of the camera"
+    kept = sequence.rows(good)
+    return replace(kept, root=fit(kept)), [lost]
 
 
 def fit_root_translation(
@@ -13,7 +48,7 @@ def fit_root_translation(
 ) -> np.ndarray:
     """Root position (T, 3), metres, camera axes, for which the pose projects onto the pixels.
 
-    pose3d (T, J, 3) metres, root-relative, camera axes; pixels (T, J, 2) in the picture that f, c (2,) px belong to;
+    pose3d (T, J, 3) metres, root-relative, camera axes; pixels (T, J, 2) in the image that f, c (2,) px belong to;
     scores (T, J) >= 0 weigh the joints. With x = (u - cx) / fx, the projection (X + tx) / (Z + tz) = x, multiplied
     out, is linear in the unknown root t:
 
@@ -50,7 +85,7 @@ def _weighted_solution(a: np.ndarray, b: np.ndarray, target: np.ndarray, weights
     spread = bb - (ab**2 / aa).sum(1)
     enough &= spread > 1e-12 * np.maximum(bb, 1e-300)
     if not enough.all():
-        _refuse(~enough, "the joints with a score above 0 do not span the picture, so their distance is unknown")
+        _refuse(~enough, "the joints with a score above 0 do not span the image, so their distance is unknown")
     tz = (bt - (ab * at / aa).sum(1)) / spread
     return np.column_stack([(at - ab * tz[:, None]) / aa, tz])
 
@@ -63,4 +98,4 @@ def _in_front(pose3d: np.ndarray, root: np.ndarray) -> np.ndarray:
 
 
 def _refuse(bad: np.ndarray, why: str) -> None:
-    raise UserError(f"camera fit: in {bad.sum()} of {len(bad)} frames (first: index {np.argmax(bad)}) {why}")
+    raise UserError(f"root translation: in {bad.sum()} of {len(bad)} frames (first: index {np.argmax(bad)}) {why}")

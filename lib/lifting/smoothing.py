@@ -1,27 +1,95 @@
-"""One-Euro filter: little lag in fast motion, little jitter at rest (Casiez, Roussel, Vogel, CHI 2012)."""
+"""Smoothing over time, in seconds, never across a pause."""
+
+from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 
+from lib.lifting.pose_sequence import PoseSequence
+
+PAUSE = 0.5
+"""Seconds without a frame after which smoothing starts anew."""
+
+REACH = 3.0
+"""Standard deviations after which a Gaussian weight counts as zero."""
+
+
+def stretches(frames: np.ndarray, fps: float, breaks: np.ndarray | None = None) -> list[slice]:
+    """The rows that may be smoothed together, in order.
+
+    frames (T,) increasing frame numbers at fps in Hz. A new stretch starts after more than PAUSE seconds without a frame
+    and at every row of breaks (T,) bool.
+    """
+    starts = np.diff(frames, prepend=frames[0]) > PAUSE * fps
+    if breaks is not None:
+        starts |= breaks
+    edges = [0, *(np.flatnonzero(starts[1:]) + 1).tolist(), len(frames)]
+    return [slice(a, b) for a, b in pairwise(edges)]
+
+
+def gaussian(values: np.ndarray, seconds: np.ndarray, sigma: float) -> np.ndarray:
+    """Gaussian smoothing of values (T, ...) at increasing times (T,), sigma in seconds.
+
+    Each result is the value there of a straight line fitted to the neighbours under Gaussian weights (local linear
+    regression, Cleveland 1979). In the middle of evenly spaced rows this is the weighted mean; at both ends, and around
+    missing frames, it does not lag behind a steady motion as the mean does.
+    """
+    flat = np.asarray(values, np.float64).reshape(len(values), -1)
+    weight, moment, square = np.ones(len(flat)), np.zeros(len(flat)), np.zeros(len(flat))
+    total, tilt = flat.copy(), np.zeros_like(flat)
+    limit = REACH * sigma * (1 + 1e-9)
+    for shift in range(1, len(flat)):
+        early, late = slice(0, -shift), slice(shift, None)
+        gap = seconds[late] - seconds[early]
+        if gap.min() > limit:
+            break
+        w = np.where(gap <= limit, np.exp(-0.5 * (gap / sigma) ** 2), 0.0)
+        for here, there, distance in ((early, late, gap), (late, early, -gap)):
+            weight[here] += w
+            moment[here] += w * distance
+            square[here] += w * distance**2
+            total[here] += w[:, None] * flat[there]
+            tilt[here] += (w * distance)[:, None] * flat[there]
+    determinant = weight * square - moment**2
+    line = determinant > 1e-9 * weight * sigma**2
+    safe = np.where(line, determinant, 1.0)[:, None]
+    fitted = (square[:, None] * total - moment[:, None] * tilt) / safe
+    return np.where(line[:, None], fitted, total / weight[:, None]).reshape(np.shape(values))
+
 
 def one_euro(
-    points: np.ndarray, fps: float, min_cutoff: float = 1.0, beta: float = 5.0, speed_cutoff: float = 1.0
+    points: np.ndarray, fps: float | np.ndarray, min_cutoff: float = 1.0, beta: float = 5.0, speed_cutoff: float = 1.0
 ) -> np.ndarray:
-    """Smooth joints (T, J, D) sampled at fps in Hz; causal, so it works on a live stream as well.
+    """One-Euro filter: little lag in fast motion, little jitter at rest (Casiez, Roussel, Vogel, CHI 2012).
 
-    Each joint is low-passed, out_t = out_{t-1} + a (x_t - out_{t-1}) with a = 1 / (1 + fps / (2 pi cutoff)), and
-    cutoff = min_cutoff + beta * speed in Hz. speed is the length of the joint's velocity vector, itself low-passed at
-    speed_cutoff, so the result does not depend on the direction of the axes. beta is in Hz per (unit of points / s):
-    the default is for metres. The first frame is returned as it is.
+    Smooths joints (T, J, D) sampled at fps in Hz, one number or one per step (T - 1,); causal, so it works on a live
+    stream as well. Each joint is low-passed, out_t = out_{t-1} + a (x_t - out_{t-1}) with a = 1 / (1 + fps / (2 pi
+    cutoff)), and cutoff = min_cutoff + beta * speed in Hz. speed is the length of the joint's velocity vector, itself
+    low-passed at speed_cutoff, so the result does not depend on the direction of the axes. beta is in Hz per (unit of
+    points / s): the default is for metres. The first frame is returned unchanged.
     """
     points = np.asarray(points, np.float64)
-    speed_share = _share(np.float64(speed_cutoff), fps)
+    rates = np.broadcast_to(np.asarray(fps, np.float64), (max(len(points) - 1, 0),))
     out = points.copy()
     velocity = np.zeros(points.shape[1:])
-    for t in range(1, len(points)):
-        velocity += speed_share * ((points[t] - out[t - 1]) * fps - velocity)
+    for t, rate in enumerate(rates, start=1):
+        velocity += _share(np.float64(speed_cutoff), rate) * ((points[t] - out[t - 1]) * rate - velocity)
         cutoff = min_cutoff + beta * np.linalg.norm(velocity, axis=-1, keepdims=True)
-        out[t] = out[t - 1] + _share(cutoff, fps) * (points[t] - out[t - 1])
+        out[t] = out[t - 1] + _share(cutoff, rate) * (points[t] - out[t - 1])
     return out
+
+
+def smoothed(sequence: PoseSequence) -> PoseSequence:
+    """The sequence with pose, root and meshes filtered over time (`one_euro`), anew after each pause."""
+    parts = stretches(sequence.frames, sequence.fps)
+
+    def smooth(points: np.ndarray) -> np.ndarray:
+        rates = [sequence.fps / np.diff(sequence.frames[part]) for part in parts]
+        return np.concatenate([one_euro(points[part], rate) for part, rate in zip(parts, rates, strict=True)])
+
+    root = None if sequence.root is None else smooth(sequence.root[:, None])[:, 0]
+    meshes = tuple(smooth(mesh) for mesh in sequence.meshes)
+    return replace(sequence, pose3d=smooth(sequence.pose3d), root=root, meshes=meshes)
 
 
 def _share(cutoff: np.ndarray, fps: float) -> np.ndarray:

@@ -10,17 +10,30 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.ndimage import gaussian_filter1d
+
+from lib.errors import UserError
+from lib.joints.imputation import frame_ranges
+from lib.lifting import DEFAULT_FPS
+from lib.lifting.smoothing import gaussian, stretches
 
 ASSUMED_FOCAL = 1.2
-"""Focal length over the picture's longer side where the camera is unknown: 45 degrees from side to side, the middle of
+"""Focal length over the image's longer side where the camera is unknown: 45 degrees from side to side, the middle of
 the focal lengths in training (`lib.training.augment.ViewRange.focal`)."""
 
 SHOWN_SIZE = 0.33
-"""Larger side of a person's box over the picture's side in the view: a standing person 5 m before a studio camera."""
+"""Larger side of a person's box over the image's side in the view: a standing person 5 m from a studio camera."""
 
-SMOOTHING = 12.0
-"""Standard deviation, in frames, of the Gaussian that a virtual camera's motion is smoothed with."""
+SMOOTHING = 0.48
+"""Standard deviation, in seconds, of the Gaussian that a virtual camera's motion is smoothed with."""
+
+MIN_EXTENT = 4.0
+"""Pixels. Where all joints lie closer together than this, they show no pose."""
+
+MAX_MOVE, MAX_MOVE_RATE = 0.25, 7.0
+"""How far a person can move between two frames: in body heights, and in body heights per second (12 m/s)."""
+
+MAX_GROWTH, MAX_GROWTH_RATE = 0.3, 3.0
+"""How much a person's size in the image can change between two frames: natural logarithm, and the same per second."""
 
 
 @dataclass(frozen=True)
@@ -32,29 +45,80 @@ class VirtualCamera:
     rotation: np.ndarray
 
 
-def virtual_camera(
-    pixels: np.ndarray, image_size: tuple[int, int], camera: Sequence[float] | None = None
-) -> VirtualCamera:
-    """The view of one person over time: pixels (T, J, 2), consecutive frames, in a picture of (width, height).
+def intrinsics(camera: Sequence[float] | np.ndarray | None, image_size: tuple[int, int]) -> tuple[float, ...]:
+    """f_x, f_y, c_x, c_y in pixels: the given ones, or the assumed ones for an unknown camera (None).
 
-    camera: f_x, f_y, c_x, c_y in px; None for an unknown one, which is taken to have ASSUMED_FOCAL and its principal
-    point in the middle. The virtual camera is turned to the middle of the joints' box, without roll, and its focal
-    length makes the box SHOWN_SIZE; both are smoothed over time. The shape of the picture plays no part.
+    An unknown camera is taken to have ASSUMED_FOCAL and its principal point in the middle of the image.
     """
-    f = np.array(camera[:2]) if camera else np.full(2, ASSUMED_FOCAL * max(image_size))
-    c = np.array(camera[2:]) if camera else np.array(image_size) / 2
-    rays = (np.asarray(pixels, np.float64) - c) / f
+    if camera is None:
+        focal = ASSUMED_FOCAL * max(image_size)
+        return focal, focal, image_size[0] / 2, image_size[1] / 2
+    values = np.asarray(camera, np.float64).ravel()
+    if values.shape != (4,) or not np.isfinite(values).all() or min(values[:2]) <= 0:
+        raise UserError("a camera is four numbers in pixels: f_x, f_y, c_x, c_y, the focal lengths above 0")
+    return tuple(values.tolist())
+
+
+def virtual_camera(
+    pixels: np.ndarray,
+    image_size: tuple[int, int],
+    camera: Sequence[float] | np.ndarray | None = None,
+    frames: np.ndarray | None = None,
+    fps: float = DEFAULT_FPS,
+) -> VirtualCamera:
+    """The view of one person over time: pixels (T, J, 2) in an image of (width, height).
+
+    camera: see `intrinsics`; frames (T,): increasing frame numbers at fps in Hz, consecutive ones by default. The
+    virtual camera is turned to the middle of the joints' box, without roll, and its focal length makes the box
+    SHOWN_SIZE. Both are smoothed over time (`gaussian`), but never across a pause or a jump (`jumps`). The shape of the
+    image plays no part. UserError where all joints of a frame lie on one point.
+    """
+    pixels = np.asarray(pixels, np.float64)
+    frames = np.arange(len(pixels)) if frames is None else np.asarray(frames)
+    if (tiny := extent(pixels) < MIN_EXTENT).any():
+        raise UserError(
+            f"all joints lie within {MIN_EXTENT:g} pixels in {frame_ranges(frames[tiny])}; skip these frames"
+        )
+    *f, cx, cy = intrinsics(camera, image_size)
+    seconds = (frames - frames[0]) / fps
+    parts = stretches(frames, fps, jumps(pixels, seconds))
+
+    def smooth(values: np.ndarray) -> np.ndarray:
+        return np.concatenate([gaussian(values[part], seconds[part], SMOOTHING) for part in parts])
+
+    rays = (pixels - [cx, cy]) / f
     rays = np.concatenate([rays, np.ones_like(rays[..., :1])], axis=-1)
-    rotation = _turned_to(_smooth((rays.min(1) + rays.max(1)) / 2))
+    rotation = _turned_to(smooth((rays.min(1) + rays.max(1)) / 2))
     seen = rays @ rotation.transpose(0, 2, 1)
     seen = seen[..., :2] / seen[..., 2:]
-    extent = _smooth(np.ptp(seen, axis=1).max(-1))
-    return VirtualCamera((2 * SHOWN_SIZE * seen / extent[:, None, None]).astype(np.float32), rotation)
+    size = np.exp(smooth(np.log(np.ptp(seen, axis=1).max(-1))))
+    return VirtualCamera((2 * SHOWN_SIZE * seen / size[:, None, None]).astype(np.float32), rotation)
+
+
+def jumps(pixels: np.ndarray, seconds: np.ndarray) -> np.ndarray:
+    """(T,) bool: rows in which the person moved or changed size faster than a person can since the row before.
+
+    pixels (T, J, 2) at times (T,). Cuts, zooms and confused identities do that. Medians over the joints are compared, so
+    that one or a few misplaced joints are no jump.
+    """
+    middle = np.median(pixels, axis=1, keepdims=True)
+    # the median distance of a standing person's joints from their middle is about a quarter of the height
+    height = 4 * np.maximum(np.median(np.linalg.norm(pixels - middle, axis=-1), axis=1), MIN_EXTENT / 4)
+    move = np.median(np.linalg.norm(np.diff(pixels, axis=0), axis=-1), axis=1) / np.maximum(height[1:], height[:-1])
+    growth = np.abs(np.diff(np.log(height)))
+    step = np.diff(seconds)
+    jump = (move > MAX_MOVE + MAX_MOVE_RATE * step) | (growth > MAX_GROWTH + MAX_GROWTH_RATE * step)
+    return np.concatenate([[False], jump])
+
+
+def extent(pixels: np.ndarray) -> np.ndarray:
+    """(T,): larger side of the joints' box, in pixels; pixels (T, J, 2)."""
+    return np.ptp(pixels, axis=1).max(-1)
 
 
 def person_size(pixels: np.ndarray, image_size: tuple[int, int]) -> np.ndarray:
-    """(T,): larger side of the joints' box over the longer side of the picture; pixels (T, J, 2)."""
-    return np.ptp(pixels, axis=1).max(-1) / max(image_size)
+    """(T,): larger side of the joints' box over the longer side of the image; pixels (T, J, 2)."""
+    return extent(pixels) / max(image_size)
 
 
 def _turned_to(aim: np.ndarray) -> np.ndarray:
@@ -63,7 +127,3 @@ def _turned_to(aim: np.ndarray) -> np.ndarray:
     x = np.cross([0.0, 1.0, 0.0], z)
     x /= np.linalg.norm(x, axis=-1, keepdims=True)
     return np.stack([x, np.cross(z, x), z], axis=-2)
-
-
-def _smooth(values: np.ndarray) -> np.ndarray:
-    return gaussian_filter1d(values, SMOOTHING, axis=0, mode="nearest")

@@ -1,6 +1,10 @@
+import io
 import json
+import pickle
 import re
+import subprocess
 import sys
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -8,6 +12,8 @@ import pytest
 
 import main.predict
 from lib.cli import run_command
+from lib.lifting import quality
+from lib.lifting.lifter import Lifter
 from tests.lib.lifting.detectors.test_pose_model import dots, write_model
 from tests.stick_person import SIZE, C, F, stick_people
 from tests.tiny_weights import save_tiny_weights
@@ -59,8 +65,9 @@ def test_every_sample_is_lifted(run, samples, tmp_path, capsys, sample, options)
         assert np.isnan(z["root"]).all()
         assert z["image_size"].tolist() == list(SIZE)
     out = capsys.readouterr().out
-    assert re.search(r"person [01]: frames 0-\d+, \d+% of the picture", out)
-    assert "relative to each person's pelvis; give --camera" in out
+    assert re.search(r"person [01]: frames 0-\d+, \d+% of the image's longer side, limb lengths vary by", out)
+    assert "positions are relative to each person's pelvis (--camera gives their place)" in out
+    assert "image 1280 x 720 px, 25 frames per second (assumed), focal length 1536 px (assumed)" in out
 
 
 def test_several_outputs_at_once_and_the_chosen_person_only(run, samples, tmp_path):
@@ -70,6 +77,65 @@ def test_several_outputs_at_once_and_the_chosen_person_only(run, samples, tmp_pa
     assert [p["person"] for p in content["persons"]] == [1]
     assert (tmp_path / "b" / "c.CSV").is_file()
     assert (tmp_path / "d.bvh").read_text().startswith("HIERARCHY")
+
+
+def test_all_files_that_were_written_are_named_and_new_folders_too(run, samples, tmp_path, capsys):
+    common = ("--input", samples / "coco_dataset.json", "--output")
+    assert run(*common, "new/out.bvh", "out.npz") == 0
+    captured = capsys.readouterr()
+    assert "written: new/out_person_0.bvh, new/out_person_1.bvh, out.npz\n" in captured.out
+    assert "created the folder new\n" in captured.err
+    assert {p.name for p in (tmp_path / "new").iterdir()} == {"out_person_0.bvh", "out_person_1.bvh"}
+    assert run(*common, "new/out.obj") == 0
+    captured = capsys.readouterr()
+    assert "created" not in captured.err
+    assert re.search(r"new/out_000000\.obj, .*, \.\.\., new/out_000014\.obj \(15 files\)\n", captured.out)
+
+
+def test_one_absurd_number_is_skipped_with_a_line(run, samples, tmp_path, capsys):
+    content = json.loads((samples / "coco_dataset.json").read_text())
+    content["annotations"][8]["keypoints"][30] = 1e300
+    (tmp_path / "in.json").write_text(json.dumps(content))
+    assert run("--input", "in.json", "--output", "o.npz") == 0
+    assert "person 0: 1 joint is far outside the image and treated as missing, in frame 4\n" in capsys.readouterr().err
+    with np.load("o.npz") as z:
+        assert np.isfinite(z["pose3d"]).all()
+        assert np.abs(z["pose3d"]).max() < 10
+
+
+def test_results_that_cannot_be_trusted_carry_warnings(run, samples, monkeypatch, capsys):
+    monkeypatch.setattr(quality, "MAX_LIMB_SPREAD", 0.0)
+    common = ("--input", samples / "openpose", "--output", "o.json")
+    assert run(*common, *SIZE_OPTION) == 0
+    assert "warning: person 0: limb lengths vary by" in capsys.readouterr().err
+    assert json.loads(Path("o.json").read_text())["persons"][0]["warnings"]
+    monkeypatch.setattr(quality, "MAX_LIMB_SPREAD", 10.0)
+    assert run(*common, *SIZE_OPTION) == 0
+    assert "limb lengths" not in capsys.readouterr().err
+    assert run(*common, "--image-size", 40000, 40000) == 0
+    assert "warning: the joints use only" in capsys.readouterr().err
+
+
+def test_the_terminal_need_not_be_able_to_show_the_file_names(run, samples, tmp_path, monkeypatch):
+    shown = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr(sys, "stdout", shown)
+    assert run("--input", samples / "coco_dataset.json", "--output", "ü.json", "a\udcff.html") == 0
+    shown.flush()
+    assert b"written: \\xfc.json, a\\udcff.html\n" in shown.buffer.getvalue()
+    assert (tmp_path / "ü.json").exists()
+
+
+def test_help_needs_neither_torch_nor_matplotlib(repository):
+    program = (
+        "import sys; sys.argv = ['predict.py', '--help']\n"
+        "import main.predict\n"
+        "try: main.predict.main()\n"
+        "except SystemExit: pass\n"
+        "print({'torch', 'matplotlib', 'onnxruntime'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=repository, capture_output=True, text=True, check=True)
+    assert "--average-flip" in done.stdout
+    assert done.stdout.endswith("set()\n")
 
 
 def test_the_rate_is_the_users_or_the_default(run, samples, tmp_path):
@@ -86,8 +152,8 @@ def test_a_camera_gives_every_person_a_place(run, samples, tmp_path, monkeypatch
             s.pose3d[:] = pose - pose[:, :1]
         return sequences
 
-    untouched = main.predict.Lifter.lift
-    monkeypatch.setattr(main.predict.Lifter, "lift", truth)
+    untouched = Lifter.lift
+    monkeypatch.setattr(Lifter, "lift", truth)
     arguments = ["--input", samples / "coco_dataset.json", "--camera", *F, *C, "--output", "o.npz"]
     assert run(*arguments) == 0
     with np.load(tmp_path / "o.npz") as z:
@@ -95,7 +161,9 @@ def test_a_camera_gives_every_person_a_place(run, samples, tmp_path, monkeypatch
             stick_people()[person]["Pelvis"][frame] for person, frame in zip(z["person"], z["frame"], strict=True)
         ]
         np.testing.assert_allclose(z["root"], places, atol=0.03)  # pixels are given to a tenth
-    assert "relative" not in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "relative" not in out
+    assert "focal length 1100 px\n" in out
 
 
 def test_smoothing_calms_the_result(run, samples, tmp_path):
@@ -106,13 +174,13 @@ def test_smoothing_calms_the_result(run, samples, tmp_path):
     assert np.abs(np.diff(smooth, 2, axis=0)).mean() < np.abs(np.diff(raw, 2, axis=0)).mean()
 
 
-def test_the_picture_size_may_come_from_a_picture(run, samples, tmp_path):
-    cv2.imwrite("picture.png", np.zeros((SIZE[1], SIZE[0], 3), np.uint8))
-    assert run("--input", samples / "openpose", "--image", "picture.png", "--output", "o.json") == 0
+def test_the_image_size_may_come_from_an_image(run, samples, tmp_path):
+    cv2.imwrite("image.png", np.zeros((SIZE[1], SIZE[0], 3), np.uint8))
+    assert run("--input", samples / "openpose", "--image", "image.png", "--output", "o.json") == 0
     assert json.loads((tmp_path / "o.json").read_text())["image_size"] == list(SIZE)
 
 
-def test_a_bad_person_is_told_and_the_others_are_written(run, samples, tmp_path, capsys):
+def test_a_bad_person_is_skipped_with_a_line_and_the_others_are_written(run, samples, tmp_path, capsys):
     content = json.loads((samples / "coco_dataset.json").read_text())
     for entry in content["annotations"]:
         if entry["track_id"] == 1:
@@ -120,7 +188,7 @@ def test_a_bad_person_is_told_and_the_others_are_written(run, samples, tmp_path,
     (tmp_path / "in.json").write_text(json.dumps(content))
     assert run("--input", "in.json", "--output", "o.json") == 0
     assert [p["person"] for p in json.loads((tmp_path / "o.json").read_text())["persons"]] == [0]
-    assert "left out: in.json: person 1: " in capsys.readouterr().err
+    assert "skipped: in.json: person 1: " in capsys.readouterr().err
     assert run("--input", "in.json", "--output", "o.json", "--person", 1) == 2
 
 
@@ -128,12 +196,12 @@ def test_a_video_is_lifted_with_a_detector(run, tmp_path, capsys):
     pytest.importorskip("onnxruntime")
     pytest.importorskip("onnx")
     write_model(tmp_path / "pose.onnx", "simcc")
-    writer = cv2.VideoWriter("film.mp4", cv2.VideoWriter.fourcc(*"mp4v"), 20.0, (320, 240))
+    writer = cv2.VideoWriter("video.mp4", cv2.VideoWriter.fourcc(*"mp4v"), 20.0, (320, 240))
     for t in range(4):
         picture = dots((240, 320), (150 + 5 * t, 60), (170, 120), (130, 190), width=14)
         writer.write(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
     writer.release()
-    assert run("--video", "film.mp4", "--detector", "pose.onnx", "--output", "o.json") == 0
+    assert run("--video", "video.mp4", "--detector", "pose.onnx", "--output", "o.json") == 0
     content = json.loads((tmp_path / "o.json").read_text())
     assert content["fps"] == 20
     assert content["image_size"] == [320, 240]
@@ -147,18 +215,33 @@ def test_a_video_is_lifted_with_a_detector(run, tmp_path, capsys):
     [
         (("--input", "none.json", "--output", "o.npz"), "none.json: no such file"),
         (("--input", "none.json", "--output", "o.npz", "o.pdf"), "o.pdf: unknown ending '.pdf' for an output"),
-        (("--input", "SAMPLES/openpose", "--output", "o.npz"), "its pictures' size; give it with --image-size W H"),
+        (("--input", "SAMPLES/openpose", "--output", "o.npz"), "the image size is unknown; give it with --image-size W H"),
         (("--input", "SAMPLES/coco.npz", "--output", "o.npz"), "17 joints may be human36 or coco; say which with --joint-set"),
         (("--input", "SAMPLES/coco_dataset.json", "--output", "o.npz", "--person", 7), "no person 7; there are 0 (frames"),
         (("--input", "SAMPLES/coco_dataset.json", "--output", "o.npz", "--weights", "none"), "no .pth.tar file at none"),
-        (("--input", "SAMPLES/coco_dataset.json", "--output", "o.npz", "--fps", 0), "--fps 0: must be above 0"),
+        (("--input", "SAMPLES/coco_dataset.json", "--output", "o.npz", "--fps", 0), "--fps 0: must be 0.01 to 10000"),
+        (("--input", "SAMPLES/coco_dataset.json", "--output", "o.mp4", "--fps", 1e300), "--fps 1e+300: must be 0.01 to"),
+        (("--input", "SAMPLES/openpose", "--output", "o.npz", "--image-size", 10**22, 720), "width and height must be 1 to"),
+        (("--input", "SAMPLES/openpose", "--output", "o.npz", "--image-size", 1280, 0), "width and height must be 1 to"),
+        (("--input", "", "--output", "o.npz"), "--input: the path is empty"),
+        (("--video", "", "--detector", "d.onnx", "--output", "o.npz"), "--video: the path is empty"),
+        (("--input", "SAMPLES/coco_dataset.json", "--output", ""), "--output: the path is empty"),
+        (("--input", "SAMPLES/coco_dataset.json", "--output", "a.npz", "x/../a.npz"), "--output: a.npz is named twice"),
+        (("--input", "SAMPLES/coco_dataset.json", "--output", "d.npz/"), "--output: d.npz is a folder; name a file"),
+        (("--input", "one_point.npy", *SIZE_OPTION, "--joint-set", "coco", "--output", "o.npz"), "all joints lie within 4"),
+        (("--input", "SAMPLES/coco_dataset.json", "--output", "o.npz", "--weights", "bad.pth.tar"), "bad.pth.tar: is not a"),
         (("--input", "SAMPLES/coco_dataset.json", "--output", "o.npz", "--camera", 0, 1, 2, 3), "--camera FX FY CX CY"),
-        (("--video", "film.mp4", "--output", "o.npz"), "--video and --detector belong together"),
+        (("--video", "video.mp4", "--output", "o.npz"), "--video and --detector belong together"),
         (("--input", "SAMPLES/coco.npz", "--image", "weights/best.pth.tar", "--output", "o.npz"), "neither as a picture nor as"),
     ],
 )  # fmt: skip
-def test_what_the_user_can_mend_is_one_line_and_code_2(run, samples, capfd, arguments, line):
+def test_what_the_user_can_mend_is_one_line_and_code_2(run, samples, tmp_path, capfd, recwarn, arguments, line):
+    (tmp_path / "d.npz").mkdir()
+    np.save("one_point.npy", np.full((30, 17, 3), 300.0))
+    (tmp_path / "bad.pth.tar").write_bytes(pickle.dumps({"model_state_dict": {}}, protocol=4)[:-1])
     assert run(*(str(a).replace("SAMPLES", str(samples)) for a in arguments)) == 2
     errors = capfd.readouterr().err
     assert line in errors
     assert errors.count("\n") == 1
+    assert not [w for w in recwarn if "pickle" in str(w.message)]
+    assert not (tmp_path / "o.npz").exists()

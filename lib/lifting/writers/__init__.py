@@ -24,7 +24,7 @@ WRITERS = {
     ".mp4": write_mp4,
     ".html": write_html,
 }
-"""Ending of the file name -> function(path, sequences)."""
+"""Ending of the file name -> function(path, sequences) that returns the paths of the files it wrote."""
 
 
 def check_output(path: str | Path) -> Path:
@@ -35,16 +35,16 @@ def check_output(path: str | Path) -> Path:
     return path
 
 
-def write_poses(path: str | Path, sequences: list[PoseSequence]) -> None:
-    """Write the persons' sequences in the format that the ending of `path` names.
+def write_poses(path: str | Path, sequences: list[PoseSequence]) -> list[Path]:
+    """Write the persons' sequences in the format that the ending of `path` names; returns the files written.
 
-    All sequences share joint set, fps and picture size. Some formats write several files beside `path`: .obj one per
+    All sequences share joint set, fps and image size. Some formats write several files beside `path`: .obj one per
     frame, .bvh one per person. UserError for an unknown ending, nothing to write, or a place that cannot be written.
     """
     path = check_output(path)
     if not sequences:
         raise UserError(f"{path}: there is no person to write; check that the input has detections")
     try:
-        WRITERS[path.suffix.lower()](path, sequences)
+        return WRITERS[path.suffix.lower()](path, sequences)
     except OSError as error:
         raise UserError(f"{path}: cannot be written ({error.strerror or error}); choose another place") from error

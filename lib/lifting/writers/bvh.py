@@ -40,8 +40,9 @@ class BvhJoint:
     end: np.ndarray | None = None
 
 
-def write_bvh(path: Path, sequences: list[PoseSequence]) -> None:
+def write_bvh(path: Path, sequences: list[PoseSequence]) -> list[Path]:
     """Write `path`, or `name_person_N.bvh` for each of several persons. Missing frames in between are interpolated."""
+    written = []
     for sequence, offset in zip(sequences, placements(sequences), strict=True):
         target = path if len(sequences) == 1 else path.with_name(f"{path.stem}_person_{sequence.person}{path.suffix}")
         points, rate = _evenly(sequence.frames, sequence.pose3d + offset, sequence.fps)
@@ -49,6 +50,8 @@ def write_bvh(path: Path, sequences: list[PoseSequence]) -> None:
         text = _text(bvh_joints(points, sequence.joint_set), points[:, sequence.joint_set.root], rate)
         with replacing(target) as temporary:
             temporary.write_text(text, encoding="ascii")
+        written.append(target)
+    return written
 
 
 def bvh_joints(points: np.ndarray, joint_set: JointSet) -> list[BvhJoint]:

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from lib.camera import y_up
-from lib.evaluation.plots import SIDE_COLOURS, bone_sides
+from lib.evaluation.style import SIDE_COLOURS, bone_sides
 from lib.files import replacing
 from lib.joints import JointSet
 from lib.lifting.pose_sequence import PoseSequence
@@ -23,7 +23,7 @@ ARRAY_BUFFER, ELEMENT_ARRAY_BUFFER = 34962, 34963
 MESH_COLOUR = "#b7c6da"
 
 
-def write_glb(path: Path, sequences: list[PoseSequence]) -> None:
+def write_glb(path: Path, sequences: list[PoseSequence]) -> list[Path]:
     """One file with all persons: nodes `person_N_mesh` (the finest mesh, if any) and `person_N_skeleton`."""
     builder = _Builder(seconds=timeline(sequences)[0] / sequences[0].fps)
     for s, offset in zip(sequences, placements(sequences), strict=True):
@@ -35,6 +35,7 @@ def write_glb(path: Path, sequences: list[PoseSequence]) -> None:
         builder.add(f"person_{s.person}_skeleton", y_up(vertices), faces, colours, seconds)
     with replacing(path) as temporary:
         temporary.write_bytes(builder.to_bytes())
+    return [path]
 
 
 def bone_mesh(pose3d: np.ndarray, joint_set: JointSet, radius: float = 0.02) -> tuple[np.ndarray, ...]:

@@ -9,12 +9,12 @@ from lib.lifting.pose_sequence import PoseSequence
 from lib.lifting.writers.geometry import placements, timeline
 
 
-def write_obj(path: Path, sequences: list[PoseSequence]) -> None:
+def write_obj(path: Path, sequences: list[PoseSequence]) -> list[Path]:
     """One file per frame, `name_000001.obj` for frame 1, or `path` itself when there is only one frame.
 
     An object per person: its finest mesh, or its skeleton where the prediction has no mesh.
     """
-    frames = timeline(sequences)
+    frames, written = timeline(sequences), []
     for frame in frames:
         objects = []
         for sequence, offset in zip(sequences, placements(sequences), strict=True):
@@ -24,4 +24,7 @@ def write_obj(path: Path, sequences: list[PoseSequence]) -> None:
                     objects.append((name, "f", sequence.meshes[-1][t] + offset[t], sequence.faces[-1]))
                 else:
                     objects.append((name, "l", sequence.pose3d[t] + offset[t], sequence.joint_set.bones))
-        save_objects(path if len(frames) == 1 else path.with_name(f"{path.stem}_{frame:06d}{path.suffix}"), objects)
+        target = path if len(frames) == 1 else path.with_name(f"{path.stem}_{frame:06d}{path.suffix}")
+        save_objects(target, objects)
+        written.append(target)
+    return written

@@ -1,66 +1,160 @@
 """A contact sheet (.png) of a sequence."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
 
-from lib.evaluation.plots import (
-    VIEWS,
-    frame_3d,
-    new_figure,
-    plot_mesh,
-    plot_pose2d,
-    plot_pose3d,
-    save_figure,
-    side_legend,
-)
+from lib.files import replacing
 from lib.lifting.pose_sequence import PoseSequence
-from lib.lifting.writers.geometry import placements, timeline
+from lib.lifting.writers.drawing import (
+    Viewpoint,
+    Window,
+    canvas,
+    draw_ground,
+    draw_legend,
+    draw_meshes,
+    draw_skeleton,
+    draw_text,
+    ground,
+)
+from lib.lifting.writers.geometry import timeline
+from lib.lifting.writers.scene import Figure, Scene
 
 SHEET_FRAMES = 8
 """Frames on a sheet, evenly spaced over the sequence."""
 
+SHEET_WIDTH = 1600
+"""Pixels that the columns of a full sheet share."""
 
-def write_png(path: Path, sequences: list[PoseSequence]) -> None:
-    """2D input, skeleton from the front and the side, and finest mesh: a column per frame, or a row for one frame."""
-    frames = timeline(sequences)
+MAX_CELL = (560, 480)
+"""Largest width and height of a cell, pixels."""
+
+MARGIN = 0.08
+"""Room around a figure in its cell, in parts of the figure."""
+
+LABELS, HEADER, FOOTER, GAP = 84, 30, 34, 6
+"""Pixels for the names of the rows, of the columns, for the legend, and between cells."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of the sheet: its name, azimuth in radians (None: the 2D input), and what it shows."""
+
+    name: str
+    azimuth: float | None
+    skeleton: bool = True
+    mesh: bool = False
+
+
+ROWS = (
+    Row("2D input", None),
+    Row("front", 0.0),
+    Row("side", float(np.deg2rad(70))),
+    Row("mesh", 0.0, skeleton=False, mesh=True),
+)
+
+
+def write_png(path: Path, sequences: list[PoseSequence]) -> list[Path]:
+    """A row each for the 2D input, the skeleton from the front and from the side, and the finest mesh, if there is one;
+    a column for each of at most SHEET_FRAMES frames."""
+    ok, data = cv2.imencode(".png", cv2.cvtColor(contact_sheet(sequences), cv2.COLOR_RGB2BGR))
+    if not ok:
+        raise RuntimeError("OpenCV could not encode a PNG")
+    with replacing(path) as temporary:
+        temporary.write_bytes(data.tobytes())
+    return [path]
+
+
+def contact_sheet(sequences: list[PoseSequence]) -> np.ndarray:
+    """The sheet as an RGB picture (H, W, 3) uint8; for a single frame the views are columns."""
+    scene, frames = Scene(sequences), timeline(sequences)
     chosen = frames[np.unique(np.linspace(0, len(frames) - 1, SHEET_FRAMES).round().astype(int))]
-    offsets = placements(sequences)
-    views = ["2D input", *VIEWS] + ["mesh"] * any(s.meshes for s in sequences)
-    single = len(chosen) == 1
-    figure = new_figure(*((4 * len(views), 4.5) if single else (2 * len(chosen), 2.8 * len(views))))
-    for column, frame in enumerate(chosen):
-        present = [
-            (s, offset, t)
-            for s, offset in zip(sequences, offsets, strict=True)
-            for t in np.flatnonzero(s.frames == frame)
-        ]
-        for row, view in enumerate(views):
-            place = (1, len(views), row + 1) if single else (len(views), len(chosen), row * len(chosen) + column + 1)
-            axes = figure.add_subplot(*place, projection="3d" if row else None)
-            for s, offset, t in present:
-                if row == 0:
-                    plot_pose2d(axes, s.pose2d[t], s.joint_set, s.imputed[t])
-                elif view == "mesh" and s.meshes:
-                    plot_mesh(axes, s.meshes[-1][t] + offset[t], s.faces[-1])
-                else:
-                    plot_pose3d(axes, s.pose3d[t] + offset[t], s.joint_set)
-            if row == 0:
-                low, high = box_2d(sequences)
-                axes.set_aspect("equal", adjustable="box")
-                axes.set(xlim=(low[0], high[0]), ylim=(high[1], low[1]))
-                axes.tick_params(labelsize=6)
-            else:
-                everything = [(s.pose3d + o).reshape(-1, 3) for s, o in zip(sequences, offsets, strict=True)]
-                frame_3d(axes, np.concatenate(everything), VIEWS.get(view, VIEWS["front"]))
-            if single or row == 0:
-                axes.set_title(view if single else f"frame {frame}", fontsize=9)
-    figure.legend(handles=side_legend(), loc="outside lower center", ncols=2, frameon=False)
-    save_figure(figure, path)
+    people = [scene.figures(frame) for frame in chosen]
+    rows = [row for row in ROWS if not row.mesh or any(s.meshes for s in sequences)]
+    lines = ground(scene.points(), room=2.0)
+    boxes = [_boxes(row, people) for row in rows]
+    sizes = np.array([(high - low).max(0) for low, high in boxes])  # (rows, 2), each row's largest box
+    if len(chosen) == 1:
+        columns = [min(MAX_CELL[0], int(MAX_CELL[1] * w / h)) for w, h in sizes]
+        shapes = [(width, MAX_CELL[1]) for width in columns]
+        cells = [_cells(*parts, people, lines)[0] for parts in zip(rows, shapes, sizes, boxes, strict=True)]
+        return _assembled([cells], [f"frame {chosen[0]}"], [row.name for row in rows])
+    width = int(min(SHEET_WIDTH / len(chosen), MAX_CELL[0], (MAX_CELL[1] * sizes[:, 0] / sizes[:, 1]).max()))
+    shapes = [(width, int(min(MAX_CELL[1], width * h / w))) for w, h in sizes]
+    cells = [_cells(*parts, people, lines) for parts in zip(rows, shapes, sizes, boxes, strict=True)]
+    return _assembled(cells, [row.name for row in rows], [f"frame {frame}" for frame in chosen])
 
 
-def box_2d(sequences: list[PoseSequence]) -> tuple[np.ndarray, np.ndarray]:
-    """Upper left and lower right corner (2,), pixels, of all persons' 2D joints over time, with a margin."""
-    points = np.concatenate([s.pose2d.reshape(-1, 2) for s in sequences])
-    margin = 0.06 * np.ptp(points, axis=0).max() + 1
-    return points.min(0) - margin, points.max(0) + margin
+def _assembled(cells: list[list[np.ndarray]], rows: list[str], columns: list[str]) -> np.ndarray:
+    """Cells in rows and columns with their names and a legend; cells of a row are equally high."""
+    heights = [row[0].shape[0] + GAP for row in cells]
+    widths = [max(cell.shape[1] for cell in column) + GAP for column in zip(*cells, strict=True)]
+    sheet = canvas(LABELS + max(sum(widths), 220), HEADER + sum(heights) + FOOTER)
+    lefts = LABELS + np.cumsum([0, *widths])
+    tops = HEADER + np.cumsum([0, *heights])
+    for row, name, top, height in zip(cells, rows, tops, heights, strict=False):
+        draw_text(sheet, name, (8, int(top) + height // 2))
+        for cell, left in zip(row, lefts, strict=False):
+            sheet[top : top + cell.shape[0], left : left + cell.shape[1]] = cell
+    for name, left in zip(columns, lefts, strict=False):
+        draw_text(sheet, name, (int(left) + 8, 20))
+    draw_legend(sheet, (LABELS + 8, int(tops[-1]) + 22))
+    return sheet
+
+
+def _cells(
+    row: Row,
+    shape: tuple[int, int],
+    size: np.ndarray,
+    boxes: tuple[np.ndarray, np.ndarray],
+    people: list[list[Figure]],
+    lines: np.ndarray,
+) -> list[np.ndarray]:
+    """Pictures (height, width, 3) of every frame as the row shows it, all at one scale.
+
+    shape: (width, height) of a cell; size (2,): of the largest box; boxes: corners as from `_boxes`.
+    """
+    cells = []
+    for figures, low, high in zip(people, *boxes, strict=True):
+        middle = (low + high) / 2
+        cells.append(canvas(*shape))
+        _draw_cell(cells[-1], row, figures, lines, Window.around(middle - size / 2, middle + size / 2, shape))
+    return cells
+
+
+def _view(row: Row, figures: list[Figure]) -> Viewpoint:
+    """The row's view of the persons of one frame, who are in its middle."""
+    points = np.concatenate([f.points for f in figures])
+    low, high = points.min(0), points.max(0)
+    return Viewpoint((low + high) / 2, row.azimuth, distance=4 * np.linalg.norm(high - low) + 0.1)
+
+
+def _boxes(row: Row, people: list[list[Figure]]) -> tuple[np.ndarray, np.ndarray]:
+    """Corners (frames, 2) of the box around the persons of each frame as the row shows them, with a margin."""
+    low, high = [], []
+    for figures in people:
+        if row.azimuth is None:
+            points = np.concatenate([f.pose2d for f in figures])
+        else:
+            points = _view(row, figures).seen(np.concatenate([f.points for f in figures]))[:, :2]
+        margin = MARGIN * np.ptp(points, axis=0).max() + 1e-6
+        low.append(points.min(0) - margin)
+        high.append(points.max(0) + margin)
+    return np.array(low), np.array(high)
+
+
+def _draw_cell(cell: np.ndarray, row: Row, figures: list[Figure], lines: np.ndarray, window: Window) -> None:
+    if row.azimuth is None:
+        for f in figures:
+            draw_skeleton(cell, window(f.pose2d), f.joint_set, f.imputed, width=2)
+        return
+    view = _view(row, figures)
+    draw_ground(cell, lines, view, window)
+    if row.mesh:
+        draw_meshes(cell, [(view.seen(f.vertices), f.faces) for f in figures if len(f.faces)], window)
+    if row.skeleton:
+        for f in figures:
+            seen = view.seen(f.joints)
+            draw_skeleton(cell, window(seen), f.joint_set, f.imputed, seen[:, 2], width=2)

@@ -2,12 +2,14 @@
 
 import csv
 import json
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
 
 from lib.files import replacing
 from lib.lifting.pose_sequence import MESH_NAMES, PoseSequence
+from lib.lifting.quality import Quality
 
 CONVENTIONS = {
     "pose3d": "metres, camera axes: x right, y down, z forward; relative to the root joint",
@@ -15,16 +17,25 @@ CONVENTIONS = {
     "mesh": "metres, camera axes, relative to the same root joint as pose3d",
     "pose2d": "pixels, x right, y down",
     "imputed": "true for joints that were not detected and were imputed",
+    "camera": "f_x, f_y, c_x, c_y in pixels that the persons were lifted with",
+    "assumed": "which of fps and camera were not known but assumed",
+    "quality": "per person: limb_spread, coefficient of variation of limb lengths; jitter, mean acceleration of the joints "
+    "in m/s2, before smoothing; imputed, share of imputed joints; null or NaN if unknown",
 }
-"""Written into the files themselves, so that nobody has to guess."""
+"""Written into the files themselves, so that their meaning need not be guessed."""
+
+QUALITY = tuple(field.name for field in fields(Quality))
+"""The numbers of `lib.lifting.quality.Quality`."""
 
 
-def write_npz(path: Path, sequences: list[PoseSequence]) -> None:
+def write_npz(path: Path, sequences: list[PoseSequence]) -> list[Path]:
     """NumPy archive with one row per person and frame: person (N,), frame (N,), pose3d (N, J, 3), pose2d (N, J, 2), ...
 
     Also root (N, 3), NaN where unknown, scores and imputed (N, J), mesh_coarse / mesh_fine (N, R, 3) with
-    faces_coarse / faces_fine, joint_names, bones, fps, image_size and `conventions`, a JSON text of units and axes.
-    All persons must have the same joints and meshes, as one network's predictions have.
+    faces_coarse / faces_fine, the `extras` of the sequences, joint_names, bones, fps, image_size, camera (4,), assumed,
+    `conventions`, a JSON text of units and axes, and the quality of each of the P persons: quality_person (P,),
+    quality_limb_spread (P,), quality_jitter (P,), quality_imputed (P,). All persons must have the same joints, meshes and
+    extras, as one network's predictions have.
     """
     first = sequences[0]
     rows = {
@@ -39,9 +50,15 @@ def write_npz(path: Path, sequences: list[PoseSequence]) -> None:
     faces = dict(zip(MESH_NAMES, first.faces, strict=False))
     for index, name in enumerate(faces):
         rows[f"mesh_{name}"] = [s.meshes[index] for s in sequences]
+    for name in first.extras:
+        rows[name] = [s.extras[name] for s in sequences]
     arrays = {name: np.concatenate(parts) for name, parts in rows.items()}
     arrays = {name: a.astype(np.float32) if a.dtype.kind == "f" else a for name, a in arrays.items()}
     arrays |= {f"faces_{name}": np.asarray(f) for name, f in faces.items()}
+    arrays |= {"quality_person": np.array([s.person for s in sequences])}
+    for name in QUALITY:
+        values = [getattr(s.quality, name, None) for s in sequences]
+        arrays[f"quality_{name}"] = np.array([np.nan if value is None else value for value in values], np.float64)
     # an open file, because NumPy appends .npz to any other name, .NPZ among them
     with replacing(path) as temporary, open(temporary, "wb") as file:
         np.savez_compressed(
@@ -51,11 +68,14 @@ def write_npz(path: Path, sequences: list[PoseSequence]) -> None:
             bones=np.array(first.joint_set.bones),
             fps=np.float64(first.fps),
             image_size=np.array(first.image_size),
+            camera=np.array([np.nan] * 4 if first.camera is None else first.camera),
+            assumed=np.array(first.assumed, np.str_),
             conventions=json.dumps(CONVENTIONS),
         )
+    return [path]
 
 
-def write_json(path: Path, sequences: list[PoseSequence]) -> None:
+def write_json(path: Path, sequences: list[PoseSequence]) -> list[Path]:
     """One object: conventions, joint_names, bones, fps, image_size and `persons`, a list with the arrays of each.
 
     Lengths are rounded to 0.1 mm and pixels to 0.01.
@@ -70,6 +90,9 @@ def write_json(path: Path, sequences: list[PoseSequence]) -> None:
             "pose2d": _rounded(s.pose2d, 2),
             "scores": _rounded(s.scores, 3),
             "imputed": s.imputed.tolist(),
+            "quality": None if s.quality is None else {name: _number(getattr(s.quality, name)) for name in QUALITY},
+            "warnings": [] if s.quality is None else s.quality.warnings(),
+            **{name: _rounded(values, 6) for name, values in s.extras.items()},
             "meshes": {
                 name: {"vertices": _rounded(vertices, 4), "faces": np.asarray(faces).tolist()}
                 for name, vertices, faces in zip(MESH_NAMES, s.meshes, s.faces, strict=False)
@@ -83,13 +106,16 @@ def write_json(path: Path, sequences: list[PoseSequence]) -> None:
         "bones": first.joint_set.bones,
         "fps": first.fps,
         "image_size": first.image_size,
+        "camera": first.camera,
+        "assumed": first.assumed,
         "persons": persons,
     }
     with replacing(path) as temporary, open(temporary, "w", encoding="utf-8") as file:
         json.dump(content, file, separators=(",", ":"), allow_nan=False)
+    return [path]
 
 
-def write_csv(path: Path, sequences: list[PoseSequence]) -> None:
+def write_csv(path: Path, sequences: list[PoseSequence]) -> list[Path]:
     """One line per person and frame; every column is named with its unit, such as `R_Hip_x_m` or `R_Hip_u_px`.
 
     x, y, z: metres, camera axes, root-relative; u, v: pixels; root columns are empty where the position is unknown.
@@ -98,7 +124,7 @@ def write_csv(path: Path, sequences: list[PoseSequence]) -> None:
     header = ["person", "frame", "time_s", "root_x_m", "root_y_m", "root_z_m"]
     header += [f"{name}_{axis}_m" for name in names for axis in "xyz"]
     header += [f"{name}_{axis}_px" for name in names for axis in "uv"]
-    header += [f"{name}_score" for name in names] + [f"{name}_filled" for name in names]
+    header += [f"{name}_score" for name in names] + [f"{name}_imputed" for name in names]
     with replacing(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(header)
@@ -112,6 +138,11 @@ def write_csv(path: Path, sequences: list[PoseSequence]) -> None:
                     + _rounded(s.scores[t], 3)
                     + s.imputed[t].astype(int).tolist()
                 )
+    return [path]
+
+
+def _number(value: float | None) -> float | None:
+    return None if value is None else round(value, 4)
 
 
 def _rounded(values: np.ndarray, digits: int) -> list:

@@ -1,23 +1,22 @@
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
 
 from lib.camera import camera_to_pixel
+from lib.config import Config, DatasetConfig, ModelConfig
 from lib.errors import UserError
+from lib.graph.scales import build_scales
 from lib.joints import COCO_17, HUMAN36M_17
 from lib.lifting.keypoints.prepare import prepare_people
-from lib.lifting.keypoints.readers import Keypoints
-from lib.lifting.lifter import Lifter, load_model, prepare_usable, smoothed, with_root_translation
+from lib.lifting.lifter import Lifter, load_model
 from lib.lifting.virtual_camera import virtual_camera
 from lib.lifting.writers import WRITERS, write_poses
+from lib.models.factory import build_model
 from lib.models.hgn import HGNOutput
+from smplpytorch.smplpytorch.builtin_body import build_builtin_body
 from tests.networks import NETWORKS
-from tests.stick_person import SIZE, C, F, stick_people
+from tests.stick_person import CAMERA, SIZE, C, F, keypoints_of, pixels_of, points_of
 from tests.tiny_weights import save_tiny_weights
-
-CAMERA = (*F, *C)
 
 
 @pytest.fixture(scope="module")
@@ -28,20 +27,6 @@ def weights(tmp_path_factory):
 @pytest.fixture
 def lifter(weights):
     return Lifter(weights)
-
-
-def points_of(person: int, joint_set=HUMAN36M_17) -> np.ndarray:
-    """(T, J, 3) metres, camera axes."""
-    return np.stack([stick_people()[person][name] for name in joint_set.names], axis=1)
-
-
-def pixels_of(person: int, joint_set=HUMAN36M_17) -> np.ndarray:
-    return camera_to_pixel(points_of(person, joint_set), F, C)
-
-
-def keypoints_of(person: int) -> Keypoints:
-    xy = pixels_of(person)
-    return Keypoints(person, np.arange(len(xy)), xy, np.ones(xy.shape[:2]), "human36", SIZE, "film.json")
 
 
 class Oracle:
@@ -108,7 +93,7 @@ def test_averaging_with_the_mirrored_person_makes_the_lifter_mirror_symmetric(we
     assert np.ptp(poses.meshes[0] - plain(xy, SIZE).meshes[0], axis=1).max() < 1e-9  # one mesh, moved with the pelvis
 
 
-def test_missing_joints_are_filled_and_marked(lifter):
+def test_missing_joints_are_imputed_and_marked(lifter):
     keypoints = np.concatenate([pixels_of(0), np.ones((30, 17, 1))], axis=-1)
     keypoints[3, 13] = 0
     keypoints[4, 16, 2] = 0
@@ -121,7 +106,7 @@ def test_missing_joints_are_filled_and_marked(lifter):
 
 def test_arrays_that_cannot_be_keypoints_are_one_clear_line(lifter):
     good = pixels_of(0)
-    with pytest.raises(UserError, match=r"shape \(30, 16, 2\); human36 needs \(frames, 17, 2 or 3\)"):
+    with pytest.raises(UserError, match=r"shape \(30, 16, 2\); human36 needs \(frames, 17, 2 or 3\) or \(persons, "):
         lifter(good[:, :16], SIZE)
     with pytest.raises(UserError, match=r"shape \(0, 17, 2\)"):
         lifter(good[:0], SIZE)
@@ -131,63 +116,116 @@ def test_arrays_that_cannot_be_keypoints_are_one_clear_line(lifter):
         lifter(good / 1280, SIZE)
     with pytest.raises(UserError, match="every joint is missing"):
         lifter(np.full((2, 17, 2), np.nan), SIZE)
+    with pytest.raises(UserError, match="no score is above 0"):
+        lifter(np.concatenate([good, np.zeros((30, 17, 1))], axis=-1), SIZE)
+    with pytest.raises(UserError, match="an array of numbers is needed"):
+        lifter([["a"]], SIZE)
+    with pytest.raises(UserError, match="all joints lie within 4 pixels in frames 0-29"):
+        lifter(np.full((30, 17, 2), 300.0), SIZE)
 
 
-def test_one_bad_person_does_not_sink_the_others():
-    bad = keypoints_of(1)
-    prepared, notes = prepare_usable([keypoints_of(0), replace(bad, xy=bad.xy / 1280)])
-    assert [p.person for p in prepared] == [0]
-    assert len(notes) == 1
-    assert "left out: film.json: person 1" in notes[0]
-    assert "look normalised" in notes[0]
+@pytest.mark.parametrize("size", [(10**30, 720), (1280, -1), (0, 0), (1280,), None, ("a", "b"), (float("nan"), 720)])
+def test_an_absurd_image_size_is_one_clear_line(lifter, size):
+    with pytest.raises(UserError, match="two numbers are needed, width and height in pixels"):
+        lifter(pixels_of(0), size)
 
 
-def test_frames_with_too_few_joints_are_left_out_and_told():
-    k = keypoints_of(0)
-    xy = k.xy.copy()
-    xy[25:, 1:] = np.nan  # the end of a sequence has no later frame to be imputed from
-    prepared, notes = prepare_usable([replace(k, xy=xy, scores=np.isfinite(xy[..., 0]) * 1.0)])
-    assert prepared[0].frames.tolist() == list(range(25))
-    assert notes == ["person 0: too few joints, so left out: frames 25-29"]
+@pytest.mark.parametrize("camera", [(1, 2, 3), (0, 1, 2, 3), (np.nan, 1, 2, 3), np.ones((2, 2)) * -1])
+def test_a_camera_that_is_none_is_one_clear_line(lifter, camera):
+    with pytest.raises(UserError, match="a camera is four numbers"):
+        lifter(pixels_of(0), SIZE, camera=camera)
 
 
-def test_a_person_who_is_mostly_missing_is_left_out_whole():
-    k = keypoints_of(0)
-    xy = k.xy.copy()
-    xy[10:, 1:] = np.nan
-    prepared, notes = prepare_usable([replace(k, xy=xy, scores=np.isfinite(xy[..., 0]) * 1.0)])
-    assert prepared == []
-    assert "left out: film.json: person 0: more than 6 of 17 joints are missing" in notes[0]
+@pytest.mark.parametrize("fps", [0, -1, float("nan"), float("inf"), 1e300])
+def test_an_impossible_rate_is_one_clear_line(lifter, fps):
+    with pytest.raises(UserError, match=r"frames per second: must be 0\.01 to 10000"):
+        lifter(pixels_of(0), SIZE, fps=fps)
 
 
-def test_frames_that_stand_nowhere_before_the_camera_are_left_out_and_told(lifter):
+def test_frame_numbers_that_do_not_increase_are_one_clear_line(lifter):
+    for frames in (np.zeros(30, int), np.arange(29), np.arange(30) + 0.5):
+        with pytest.raises(UserError, match="30 increasing whole numbers are needed"):
+            lifter(pixels_of(0), SIZE, frames=frames)
+
+
+def test_a_camera_may_be_an_array(lifter):
+    for camera in (CAMERA, list(CAMERA), np.array(CAMERA)):
+        lifter.network = Oracle(points_of(0))
+        np.testing.assert_allclose(lifter(pixels_of(0), SIZE, camera=camera).root, points_of(0)[:, 0], atol=1e-6)
+
+
+def test_several_persons_in_one_array_are_lifted_as_in_the_shipped_sample(lifter, repository):
+    with np.load(repository / "asset" / "samples" / "coco.npz") as sample:
+        keypoints = np.concatenate([sample["keypoints"], sample["scores"][..., None]], axis=-1)
+    keypoints[1, :4] = 0  # the second person comes later
+    first, second = lifter(keypoints, SIZE, "coco")
+    assert (first.person, second.person) == (0, 1)
+    assert second.frames.tolist() == list(range(4, 30))
+    np.testing.assert_allclose(first.pose3d, lifter(keypoints[0], SIZE, "coco").pose3d, atol=1e-6)
+    assert [s.person for s in lifter(keypoints[:1], SIZE, "coco")] == [0]
+
+
+def test_clips_far_apart_in_time_do_not_change_each_other(lifter):
+    clips = [pixels_of(0)[:15] - [250, 0], pixels_of(1)[:15] + [250, 60]]
+    frames = np.concatenate([np.arange(15), np.arange(15) + 1000])
+    together = lifter(np.concatenate(clips), SIZE, frames=frames)
+    for rows, clip in ((slice(15), clips[0]), (slice(15, None), clips[1])):
+        np.testing.assert_allclose(together.pose3d[rows], lifter(clip, SIZE).pose3d, atol=1e-6)
+    assert together.frames.tolist() == frames.tolist()
+
+
+def test_the_rate_decides_over_how_many_frames_the_virtual_camera_is_smoothed(lifter):
+    xy = pixels_of(0) + np.linspace(0, 300, 30)[:, None, None] ** 2 / 300 * [1, 0]
+    slow, fast = (lifter(xy, SIZE, fps=fps).pose3d for fps in (5, 100))
+    assert np.abs(slow - fast).max() > 1e-3
+    np.testing.assert_array_equal(lifter(xy, SIZE, fps=100, frames=np.arange(30) * 20).pose3d, slow)
+
+
+def test_what_was_assumed_is_stated(lifter):
+    poses = lifter(pixels_of(0), SIZE)
+    assert poses.assumed == ("fps", "camera")
+    assert (poses.fps, poses.camera) == (25, (1536, 1536, 640, 360))
+    assert poses.conditions() == ("image 1280 x 720 px, 25 frames per second (assumed), focal length 1536 px (assumed)")
     lifter.network = Oracle(points_of(0))
-    poses = lifter.lift(prepare_people([keypoints_of(0)]), camera=CAMERA)[0]
-    scores = poses.scores.copy()
-    scores[7] = 0
-    placed, notes = with_root_translation(replace(poses, scores=scores), CAMERA)
-    assert placed.frames.tolist() == [t for t in range(30) if t != 7]
-    np.testing.assert_allclose(placed.root, points_of(0)[placed.frames, 0], atol=1e-6)
-    assert notes == ["person 0: no place before the camera, so left out: frame 7"]
-    with pytest.raises(UserError, match="person 0: camera fit: in 30 of 30 frames"):
-        with_root_translation(replace(poses, scores=np.zeros_like(scores)), CAMERA)
+    known = lifter(pixels_of(0), SIZE, fps=50, camera=CAMERA)
+    assert known.assumed == ()
+    assert known.conditions() == "image 1280 x 720 px, 50 frames per second, focal length 1100 px"
 
 
-def test_smoothing_calms_pose_root_and_meshes_and_starts_anew_after_a_pause(lifter):
-    poses = lifter(np.tile(pixels_of(0)[:1], (30, 1, 1)), SIZE, camera=None)
-    jitter = np.where(np.arange(30) % 2, 0.01, -0.01)[:, None, None]
-    frames = np.where(np.arange(30) < 20, np.arange(30), np.arange(30) + 500)
-    shaking = replace(
-        poses, pose3d=poses.pose3d + jitter, meshes=(poses.meshes[0] + jitter, poses.meshes[1]), frames=frames,
-        root=np.tile([0.0, 0, 4], (30, 1)) + jitter[:, 0],
-    )  # fmt: skip
-    calm = smoothed(shaking)
-    for name in ("pose3d", "root"):
-        before, after = getattr(shaking, name), getattr(calm, name)
-        assert np.abs(np.diff(after[:20], axis=0)).max() < 0.6 * np.abs(np.diff(before[:20], axis=0)).max()
-        np.testing.assert_array_equal(after[20], before[20])
-    assert np.ptp(calm.meshes[0][10:20], axis=0).max() < 0.015
-    np.testing.assert_array_equal(calm.frames, frames)
+def test_every_sequence_carries_its_quality(lifter):
+    lifter.network = Oracle(points_of(0))
+    keypoints = np.concatenate([pixels_of(0), np.ones((30, 17, 1))], axis=-1)
+    quality = lifter(keypoints, SIZE, camera=CAMERA).quality
+    assert quality.limb_spread < 1e-6  # the stick person's limbs are rigid
+    assert quality.imputed == 0
+    assert 0 < quality.jitter < 10
+
+
+def test_a_joint_astronomically_far_away_counts_as_missing(lifter):
+    keypoints = pixels_of(0)
+    keypoints[7, 13] = 1e300
+    poses = lifter(keypoints, SIZE)
+    assert np.argwhere(poses.imputed).tolist() == [[7, 13]]
+    np.testing.assert_allclose(poses.pose2d[7, 13], pixels_of(0)[7, 13], atol=5)
+    assert np.isfinite(poses.pose3d).all()
+
+
+def test_a_lifter_with_released_weights_writes_nothing_and_finds_the_body_from_everywhere(tmp_path, monkeypatch):
+    scales = build_scales(HUMAN36M_17, build_builtin_body().faces)
+    cfg = Config(DATASET=DatasetConfig((), ()), MODEL=ModelConfig(hidden_dim=128))
+    (tmp_path / "weights").mkdir()
+    weights = tmp_path / "weights" / "final.pth.tar"
+    torch.save({"epoch": 1, "model_state_dict": build_model(cfg, scales).state_dict()}, weights)
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir(tmp_path / "work")
+    looked = []
+    monkeypatch.setattr("lib.lifting.lifter.load_body", lambda place: looked.append(place) or build_builtin_body())
+    assert Lifter(weights)(pixels_of(0), SIZE).pose3d.shape == (30, 17, 3)
+    assert list((tmp_path / "work").iterdir()) == []
+    Lifter(weights, smpl_dir=tmp_path)
+    assert looked[0].is_absolute()
+    assert looked[0].name == "models"
+    assert looked[1] == tmp_path
 
 
 def test_weights_are_found_in_a_run_folder_and_missing_ones_are_named(weights, tmp_path):

@@ -28,3 +28,20 @@ def test_defaults_are_all_detected_with_full_score_and_frames_from_zero():
 def test_arrays_that_do_not_fit_each_other_are_refused(changes):
     with pytest.raises(ValueError, match="PoseSequence"):
         replace(make_sequence(3), **changes)
+
+
+def test_rows_picks_frames_of_everything_per_frame():
+    whole = replace(make_sequence(5, 3, (0, 0, 4)), extras={"effort": np.arange(5.0)}, assumed=("fps",))
+    part = whole.rows([1, 4])
+    assert part.frames.tolist() == [1, 4]
+    assert part.extras["effort"].tolist() == [1, 4]
+    for name in ("pose3d", "pose2d", "scores", "imputed", "root"):
+        np.testing.assert_array_equal(getattr(part, name), getattr(whole, name)[[1, 4]])
+    np.testing.assert_array_equal(part.meshes[1], whole.meshes[1][[1, 4]])
+    assert (part.person, part.fps, part.assumed) == (3, 24, ("fps",))
+    assert make_sequence(5).rows(np.arange(5) < 2).root is None
+
+
+def test_extras_of_another_length_are_refused():
+    with pytest.raises(ValueError, match="effort has 3 rows for 5 frames"):
+        replace(make_sequence(5), extras={"effort": np.arange(3)})

@@ -1,11 +1,14 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from lib.camera import camera_to_pixel
 from lib.errors import UserError
 from lib.joints import HUMAN36M_17
-from lib.lifting.root_translation import fit_root_translation
-from tests.stick_person import C, F, stick_people
+from lib.lifting.pose_sequence import PoseSequence
+from lib.lifting.root_translation import fit_root_translation, with_root_translation
+from tests.stick_person import CAMERA, SIZE, C, F, pixels_of, points_of, stick_people
 
 
 def scene():
@@ -75,7 +78,7 @@ def test_fewer_than_two_weighted_joints_are_refused(joints):
 
 def test_all_joints_on_one_pixel_are_refused():
     pose3d, _, pixels, scores = scene()
-    with pytest.raises(UserError, match=r"in 60 of 60 frames .* do not span the picture"):
+    with pytest.raises(UserError, match=r"in 60 of 60 frames .* do not span the image"):
         fit_root_translation(pose3d, np.full_like(pixels, 300), scores, F, C)
 
 
@@ -84,3 +87,16 @@ def test_a_body_behind_the_camera_is_refused():
     upside_down = 2 * C - pixels
     with pytest.raises(UserError, match="not in front of the camera; check the focal length"):
         fit_root_translation(pose3d, upside_down, scores, F, C)
+
+
+def test_frames_without_a_place_in_front_of_the_camera_are_skipped_with_a_line():
+    points = points_of(0)
+    poses = PoseSequence(points - points[:, :1], pixels_of(0), HUMAN36M_17, 25.0, SIZE)
+    scores = poses.scores.copy()
+    scores[7] = 0
+    placed, notes = with_root_translation(replace(poses, scores=scores), CAMERA)
+    assert placed.frames.tolist() == [t for t in range(30) if t != 7]
+    np.testing.assert_allclose(placed.root, points_of(0)[placed.frames, 0], atol=1e-6)
+    assert notes == ["person 0: skipped frame 7: no place in front of the camera"]
+    with pytest.raises(UserError, match="person 0: root translation: in 30 of 30 frames"):
+        with_root_translation(replace(poses, scores=np.zeros_like(scores)), CAMERA)

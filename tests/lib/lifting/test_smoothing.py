@@ -1,7 +1,11 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from scipy.ndimage import gaussian_filter1d
 
-from lib.lifting.smoothing import one_euro
+from lib.lifting.smoothing import gaussian, one_euro, smoothed, stretches
+from tests.waving_person import make_sequence
 
 
 def plain_one_euro(x: np.ndarray, fps: float, min_cutoff: float, beta: float, speed_cutoff: float) -> list[float]:
@@ -65,3 +69,63 @@ def test_defaults_take_four_fifths_of_the_jitter_at_rest_and_lag_less_than_a_fra
     moving[:, 0, 0] = 2.0 * t  # 2 m/s, 40 mm a frame
     lag = (moving - one_euro(moving, 50))[-1, 0, 0]
     assert 0 < lag < 0.04
+
+
+def test_smoothing_calms_pose_root_and_meshes_and_starts_anew_after_a_pause():
+    poses = make_sequence(30)
+    poses = replace(poses, pose3d=np.tile(poses.pose3d[:1], (30, 1, 1)), meshes=(poses.meshes[0][[0] * 30],) * 2)
+    jitter = np.where(np.arange(30) % 2, 0.01, -0.01)[:, None, None]
+    frames = np.where(np.arange(30) < 20, np.arange(30), np.arange(30) + 500)
+    shaking = replace(
+        poses, pose3d=poses.pose3d + jitter, meshes=(poses.meshes[0] + jitter, poses.meshes[1]), frames=frames,
+        root=np.tile([0.0, 0, 4], (30, 1)) + jitter[:, 0],
+    )  # fmt: skip
+    calm = smoothed(shaking)
+    for name in ("pose3d", "root"):
+        before, after = getattr(shaking, name), getattr(calm, name)
+        assert np.abs(np.diff(after[:20], axis=0)).max() < 0.6 * np.abs(np.diff(before[:20], axis=0)).max()
+        np.testing.assert_array_equal(after[20], before[20])
+    assert np.ptp(calm.meshes[0][10:20], axis=0).max() < 0.015
+    np.testing.assert_array_equal(calm.frames, frames)
+
+
+def test_stretches_end_at_pauses_in_seconds_and_at_breaks():
+    frames = np.array([0, 1, 2, 14, 15, 28, 29])
+    assert stretches(frames, 25.0) == [slice(0, 5), slice(5, 7)]  # 12 frames are 0.48 s, 13 are 0.52 s
+    assert stretches(frames, 50.0) == [slice(0, 7)]
+    breaks = np.array([False, False, True, False, False, False, False])
+    assert stretches(frames, 50.0, breaks) == [slice(0, 2), slice(2, 7)]
+    assert stretches(frames[:1], 25.0) == [slice(0, 1)]
+
+
+def test_gaussian_is_the_weighted_mean_in_the_middle_of_even_rows():
+    values = np.random.default_rng(0).normal(size=(200, 2, 3))
+    smooth = gaussian(values, np.arange(200) / 25, 0.2)
+    np.testing.assert_allclose(
+        smooth[40:160], gaussian_filter1d(values, 0.2 * 25, axis=0, truncate=3.0)[40:160], atol=1e-12
+    )
+
+
+def test_gaussian_follows_a_steady_motion_to_both_ends_and_over_missing_frames():
+    seconds = np.delete(np.arange(30), [5, 11, 12, 13]) / 25
+    line = 3 - 2 * seconds
+    np.testing.assert_allclose(gaussian(line, seconds, 0.5), line, atol=1e-9)
+
+
+def test_gaussian_takes_seconds_not_rows():
+    values = np.random.default_rng(0).normal(size=60)
+    slow, fast = gaussian(values, np.arange(60) / 10, 0.3), gaussian(values, np.arange(60) / 100, 0.03)
+    np.testing.assert_allclose(slow, fast, atol=1e-12)
+
+
+def test_gaussian_of_one_row_or_of_rows_far_apart_changes_nothing():
+    assert gaussian(np.array([7.0]), np.array([0.0]), 0.5).tolist() == [7.0]
+    assert gaussian(np.array([1.0, 5.0, 2.0]), np.array([0.0, 9, 20]), 0.5).tolist() == [1.0, 5.0, 2.0]
+
+
+def test_uneven_steps_are_filtered_as_their_times_say():
+    x = np.random.default_rng(1).normal(size=(4, 1, 1))
+    uneven = one_euro(x, np.array([50.0, 25.0, 50.0]))
+    first = one_euro(x[:2], 50.0)
+    np.testing.assert_array_equal(uneven[:2], first)
+    assert abs(uneven[2, 0, 0] - x[2, 0, 0]) < abs(one_euro(x, 50.0)[2, 0, 0] - x[2, 0, 0])

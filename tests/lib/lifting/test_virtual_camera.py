@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 
 from lib.camera import camera_to_pixel, pixel_to_normalized
+from lib.errors import UserError
 from lib.joints import HUMAN36M_17
-from lib.lifting.virtual_camera import ASSUMED_FOCAL, SHOWN_SIZE, virtual_camera
+from lib.lifting.virtual_camera import ASSUMED_FOCAL, SHOWN_SIZE, jumps, virtual_camera
 from tests.stick_person import stick_people
 
 
@@ -55,7 +56,7 @@ def test_a_person_of_that_size_in_the_middle_is_shown_as_published():
     )
 
 
-def test_portrait_and_landscape_pictures_of_one_scene_look_the_same():
+def test_portrait_and_landscape_images_of_one_scene_look_the_same():
     points = _person((0.3, 0, 4))
     upright = virtual_camera(_pixels(points, (1080, 1920), 1.0), (1080, 1920))
     lying = virtual_camera(_pixels(points, (1920, 1080), 1.0), (1920, 1080))
@@ -72,7 +73,57 @@ def test_an_unknown_camera_counts_as_one_of_the_assumed_focal_length():
 
 def test_one_misplaced_joint_in_one_frame_hardly_moves_the_camera():
     pixels = np.tile(_pixels(_person((0, 0, 5), 1), (1000, 1000), 1.2), (51, 1, 1))
-    spoilt = pixels.copy()
-    spoilt[25, 16] = (990, 20)
-    calm, moved = virtual_camera(pixels, (1000, 1000)), virtual_camera(spoilt, (1000, 1000))
+    misplaced = pixels.copy()
+    misplaced[25, 16] = (990, 20)
+    calm, moved = virtual_camera(pixels, (1000, 1000)), virtual_camera(misplaced, (1000, 1000))
     assert np.abs(calm.pose2d - moved.pose2d)[:, :16].max() < 0.03
+
+
+def _walk(start, speed, frames=40, fps=25) -> np.ndarray:
+    """A stick person (T, 17, 3) who moves sideways at `speed` m/s, from `start`."""
+    points = np.tile(_person(start, 1), (frames, 1, 1))
+    points[..., 0] += speed * np.arange(frames)[:, None] / fps
+    return points
+
+
+def test_a_pause_is_not_smoothed_over():
+    first, second = (_pixels(_person((x, 0, z), 20), (1280, 720), 1.0) for x, z in ((-1, 4), (1, 7)))
+    frames = np.concatenate([np.arange(20), 1000 + np.arange(20)])
+    both = virtual_camera(np.concatenate([first, second]), (1280, 720), None, frames)
+    for rows, pixels in ((slice(20), first), (slice(20, None), second)):
+        alone = virtual_camera(pixels, (1280, 720))
+        np.testing.assert_allclose(both.pose2d[rows], alone.pose2d, atol=1e-6)
+        np.testing.assert_allclose(both.rotation[rows], alone.rotation, atol=1e-9)
+
+
+@pytest.mark.parametrize("place", [(2.0, 0, 4), (0, 0, 9)])
+def test_a_jump_or_a_new_size_without_a_pause_is_not_smoothed_over(place):
+    first, second = (_pixels(_person(p, 20), (1280, 720), 1.0) for p in ((-1, 0, 4), place))
+    both = virtual_camera(np.concatenate([first, second]), (1280, 720))
+    np.testing.assert_allclose(both.pose2d[:20], virtual_camera(first, (1280, 720)).pose2d, atol=1e-6)
+    np.testing.assert_allclose(both.pose2d[20:], virtual_camera(second, (1280, 720)).pose2d, atol=1e-6)
+
+
+def test_a_sprinter_and_misplaced_joints_are_no_jumps():
+    pixels = _pixels(_walk((-6, 0, 6), 10.0), (1280, 720), 1.2)
+    pixels[7, 3:7] = (0, 0)
+    assert not jumps(pixels, np.arange(40) / 25).any()
+
+
+def test_a_person_who_crosses_fast_stays_in_the_middle_of_the_view():
+    pixels = _pixels(_walk((-6, 0, 6), 8.0), (1280, 720), 1.2)
+    screen = virtual_camera(pixels, (1280, 720)).pose2d
+    assert np.abs(screen.min(1) + screen.max(1)).max() / 2 < 0.05
+
+
+def test_all_joints_on_one_pixel_are_refused():
+    pixels = _pixels(_person((0, 0, 5), 6), (1000, 1000), 1.2)
+    pixels[2] = (300, 300)
+    with pytest.raises(UserError, match="all joints lie within 4 pixels in frame 2; skip these frames"):
+        virtual_camera(pixels, (1000, 1000))
+
+
+def test_joints_on_one_line_still_give_numbers():
+    pixels = _pixels(_person((0, 0, 5), 6), (1000, 1000), 1.2)
+    pixels[..., 0] = 300
+    assert np.isfinite(virtual_camera(pixels, (1000, 1000)).pose2d).all()

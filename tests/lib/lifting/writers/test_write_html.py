@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from lib.lifting.quality import Quality
 from lib.lifting.writers.html import write_html
 from tests.waving_person import make_sequence
 
@@ -34,6 +35,8 @@ function look(id, [r, g, b]) {
 const both = (id) => ({ right: look(id, [209, 73, 91]), left: look(id, [34, 116, 165]), where: by("where").textContent });
 function change(id, key, value) { by(id)[key] = value; by(id).dispatchEvent(new Event("change")); }
 report.flat = both("view2d");
+report.conditions = by("conditions").textContent;
+report.quality = by("quality").textContent;
 report.start = both("view3d");
 fire("view3d", "pointermove", { buttons: 1, movementX: 314 });
 report.behind = both("view3d");
@@ -87,9 +90,25 @@ def test_page_loads_nothing_from_elsewhere_and_holds_the_data(tmp_path):
     assert person["imputed"][0] == [13]
 
 
+def test_a_file_name_that_is_no_utf8_gives_a_page(tmp_path):
+    path = tmp_path / "a\udcff.html"
+    write_html(path, [make_sequence(1)])
+    assert "<title>a?</title>" in path.read_text()
+
+
+def test_the_page_reads_only_what_the_data_hold(tmp_path):
+    """Names that the script looks up in a person are written for every person."""
+    write_html(tmp_path / "a.html", [make_sequence(3)])
+    text = (tmp_path / "a.html").read_text()
+    used = set(re.findall(r"\bperson\.([a-zA-Z0-9]+)", text)) - {"at"}
+    assert used <= set(embedded(tmp_path / "a.html")["persons"][0])
+    assert {"imputed", "mesh", "faces"} <= used
+    assert set(re.findall(r"\bdata\.([a-zA-Z0-9]+)", text)) <= set(embedded(tmp_path / "a.html")) | {"length"}
+
+
 @pytest.mark.skipif(CHROMIUM is None, reason="needs chromium (apt-get install chromium)")
 def test_page_shows_turns_switches_and_plays_in_a_browser(tmp_path):
-    first = make_sequence(24, 4)
+    first = replace(make_sequence(24, 4), quality=Quality(0.9, 3.0, 0.0), assumed=("fps",))
     second = replace(make_sequence(4, 9, mesh=False), frames=np.arange(4))
     write_html(tmp_path / "a.html", [first, second])
     (tmp_path / "probe.html").write_text((tmp_path / "a.html").read_text().replace("</body>", PROBE + "</body>"))
@@ -103,12 +122,16 @@ def test_page_shows_turns_switches_and_plays_in_a_browser(tmp_path):
     assert report["behind"]["right"]["x"] > report["behind"]["left"]["x"]
     assert report["behind"]["right"]["top"] < report["behind"]["left"]["top"]
     assert report["meshChanges"]
+    assert report["conditions"] == "image 640 x 480 px, 24 frames per second (assumed)"
+    assert report["quality"].startswith(
+        "person 4: limb lengths vary by 90.0%, joints accelerate by 3.0 m/s2. Warning: limb"
+    )
     assert report["empty"]["right"]["count"] == 0
     assert report["people"] == ["all", "4", "9"]
     assert report["slid"]["where"] == "frame 7 (8 of 24), 0.29 s"
     assert report["slid"]["right"]["count"] > 0
     assert report["second"]["right"]["count"] == 0  # person 9 is there in frames 0 to 3 only
     assert report["playLabel"] == "Pause"
-    # 24 per second: 0.01 s, 0.26 s, 0.76 s, and 1.01 s, after which the second of film begins anew
+    # 24 per second: 0.01 s, 0.26 s, 0.76 s, and 1.01 s, after which the second of the video begins anew
     assert report["played"] == [0, 6, 18, 0]
     assert report["slow"] == report["paused"] == 6  # 0.01 + 0.5 / 2 = 0.26 s

@@ -11,9 +11,17 @@ from tests.waving_person import make_sequence
 @pytest.mark.parametrize("ending", WRITERS)
 def test_every_ending_writes_one_complete_file_for_one_frame(tmp_path, ending):
     path = tmp_path / "folder" / f"pose{ending.upper()}"
-    write_poses(path, [make_sequence(1)])
+    assert write_poses(path, [make_sequence(1)]) == [path]
     assert [p.name for p in path.parent.iterdir()] == [path.name]
     assert path.stat().st_size > 100
+
+
+@pytest.mark.parametrize("ending", [".bvh", ".obj"])
+def test_formats_with_several_files_name_them_all(tmp_path, ending):
+    people = [make_sequence(3, 1), make_sequence(3, 2)]
+    written = write_poses(tmp_path / f"a{ending}", people)
+    assert sorted(written) == sorted(tmp_path.iterdir())
+    assert len(written) == {".bvh": 2, ".obj": 3}[ending]
 
 
 def test_unknown_ending_is_named_with_the_known_ones():

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from lib.lifting.quality import Quality
 from lib.lifting.writers.tables import write_csv, write_json, write_npz
 from tests.waving_person import make_sequence
 
@@ -57,7 +58,53 @@ def test_csv_columns_carry_joint_axis_and_unit(tmp_path, people):
     assert [float(rows[0][f"R_Wrist_{axis}_m"]) for axis in "xyz"] == [-0.33, -0.94, -0.06]
     # the right wrist is at (-0.83, -0.69, 3.94) m from the camera: 320 - 0.83 / 3.94 * 500 = 214.67 px
     assert float(rows[0]["R_Wrist_u_px"]) == 214.67
-    assert (rows[0]["L_Wrist_filled"], rows[0]["R_Wrist_filled"], rows[0]["Head_score"]) == ("1", "0", "0.9")
+    assert (rows[0]["L_Wrist_imputed"], rows[0]["R_Wrist_imputed"], rows[0]["Head_score"]) == ("1", "0", "0.9")
     assert rows[0]["root_z_m"] == "4.0"
     assert rows[4]["root_z_m"] == ""
     assert (rows[4]["person"], rows[4]["frame"], rows[4]["time_s"]) == ("2", "5", "0.2083")  # 5 / 24
+
+
+@pytest.fixture
+def measured(people):
+    extras = [{"effort": np.arange(3.0)}, {"effort": np.array([7.0, 8])}]
+    qualities = [Quality(0.5, 12.25, 0.0625), Quality(0.01, None, 0.0)]
+    return [
+        replace(s, extras=e, quality=q, camera=(500.0, 510.0, 320.0, 240.0), assumed=("fps",))
+        for s, e, q in zip(people, extras, qualities, strict=True)
+    ]
+
+
+def test_npz_holds_quality_conditions_and_further_results(tmp_path, measured):
+    write_npz(tmp_path / "a.npz", measured)
+    with np.load(tmp_path / "a.npz", allow_pickle=False) as file:
+        content = dict(file)
+    assert content["effort"].tolist() == [0, 1, 2, 7, 8]
+    assert content["quality_person"].tolist() == [1, 2]
+    assert content["quality_limb_spread"].tolist() == [0.5, 0.01]
+    assert content["quality_jitter"][0] == 12.25
+    assert np.isnan(content["quality_jitter"][1])
+    assert content["quality_imputed"].tolist() == [0.0625, 0]
+    assert content["camera"].tolist() == [500, 510, 320, 240]
+    assert content["assumed"].tolist() == ["fps"]
+
+
+def test_json_holds_quality_warnings_conditions_and_further_results(tmp_path, measured):
+    write_json(tmp_path / "a.json", measured)
+    content = json.loads((tmp_path / "a.json").read_text())
+    first, second = content["persons"]
+    assert first["quality"] == {"limb_spread": 0.5, "jitter": 12.25, "imputed": 0.0625}
+    assert first["warnings"] == measured[0].quality.warnings()
+    assert len(first["warnings"]) >= 1
+    assert second["quality"]["jitter"] is None
+    assert second["warnings"] == []
+    assert second["effort"] == [7, 8]
+    assert (content["camera"], content["assumed"]) == ([500, 510, 320, 240], ["fps"])
+
+
+def test_files_without_quality_say_so(tmp_path, people):
+    write_json(tmp_path / "a.json", people)
+    write_npz(tmp_path / "a.npz", people)
+    assert json.loads((tmp_path / "a.json").read_text())["persons"][0]["quality"] is None
+    with np.load(tmp_path / "a.npz", allow_pickle=False) as file:
+        assert np.isnan(file["quality_jitter"]).all()
+        assert file["assumed"].tolist() == []

@@ -1,0 +1,107 @@
+"""The part of people's keypoints that can be lifted, and one line about each part that cannot."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from lib.errors import UserError
+from lib.joints.conversion import convert_joints
+from lib.joints.imputation import MAX_FROM_BODY, frame_ranges, impute_from_body, impute_from_time
+from lib.lifting.keypoints.prepare import MAX_OUTSIDE, PreparedPerson, prepare_people
+from lib.lifting.keypoints.readers import Keypoints
+from lib.lifting.virtual_camera import MIN_EXTENT, extent
+
+MIN_USABLE = 0.5
+"""Part of a person's frames that must be usable; a person with fewer is skipped."""
+
+FAR = 1.0
+"""Image widths or heights outside the image from which a joint counts as missing."""
+
+MIN_USED = 0.05
+"""Part of the image's width or height that the keypoints use at least; below, the image size is doubted."""
+
+
+def prepare_usable(people: list[Keypoints]) -> tuple[list[PreparedPerson], list[str]]:
+    """`prepare_people` without the joints, frames and persons that cannot be used, and one line about each.
+
+    Joints far outside the image count as missing (`without_far_joints`). Frames whose missing joints cannot be imputed,
+    and frames with all joints on one point, are skipped. A person with fewer than MIN_USABLE of the frames left is
+    skipped.
+    """
+    prepared, notes = [], []
+    for whole in people:
+        try:
+            person, lines = _usable(whole)
+        except UserError as problem:
+            notes.append(f"skipped: {problem}")
+            continue
+        prepared.append(person)
+        notes += lines
+    return prepared, notes
+
+
+def without_far_joints(k: Keypoints) -> tuple[Keypoints, list[str]]:
+    """The keypoints in which joints FAR outside the image are missing, and a line about them.
+
+    Where that is more than MAX_OUTSIDE of the known joints, the image size is wrong and the keypoints stay as they are.
+    """
+    if k.image_size is None:
+        return k, []
+    size = np.asarray(k.image_size, np.float64)
+    far = (np.abs(k.xy - size / 2) > (0.5 + FAR) * size).any(-1)
+    known = np.isfinite(k.xy).all(-1)
+    if not far.any() or far.sum() > MAX_OUTSIDE * known.sum():
+        return k, []
+    joints = "1 joint is" if far.sum() == 1 else f"{far.sum()} joints are"
+    where = frame_ranges(k.frames[far.any(1)])
+    line = f"person {k.person}: {joints} far outside the image and treated as missing, in {where}"
+    return replace(k, xy=np.where(far[..., None], np.nan, k.xy), scores=np.where(far, 0.0, k.scores)), [line]
+
+
+def doubtful_image_size(people: list[PreparedPerson]) -> str | None:
+    """A line where all people's joints together use less than MIN_USED of the image's width and height."""
+    size = np.asarray(people[0].image_size)
+    points = np.concatenate([p.pixels.reshape(-1, 2) for p in people])
+    used = (np.ptp(points, axis=0) / size).max()
+    if used >= MIN_USED:
+        return None
+    return f"the joints use only {used:.1%} of the {size[0]} x {size[1]} image; check the image size"
+
+
+def _usable(whole: Keypoints) -> tuple[PreparedPerson, list[str]]:
+    """The person without unusable frames, and lines about those; UserError where too few are left."""
+    whole, notes = without_far_joints(whole)
+    part = whole
+    while not (rows := _completable(part)).all():
+        part = _take(part, rows)
+    if len(part.frames) < MIN_USABLE * len(whole.frames):
+        part = whole  # whose error says what is missing
+    (person,) = prepare_people([part])
+    flat = extent(person.pixels) < MIN_EXTENT
+    if flat.sum() > (1 - MIN_USABLE) * len(whole.frames):
+        raise UserError(
+            f"{whole.source}: person {whole.person}: all joints lie within {MIN_EXTENT:g} pixels in "
+            f"{frame_ranges(person.frames[flat])}; check the keypoints"
+        )
+    for frames, why in (
+        (np.setdiff1d(whole.frames, part.frames), "too few joints"),
+        (person.frames[flat], "all joints on one point"),
+    ):
+        if len(frames):
+            notes.append(f"person {whole.person}: skipped {frame_ranges(frames)}: {why}")
+    if flat.any():
+        arrays = ("frames", "pixels", "scores", "imputed")
+        person = replace(person, **{name: getattr(person, name)[~flat] for name in arrays})
+    return person, notes
+
+
+def _completable(k: Keypoints) -> np.ndarray:
+    """(T,) bool: frames whose missing joints can be imputed (`lib.joints.imputation`)."""
+    xy, _ = convert_joints(np.concatenate([k.xy, k.scores[..., None]], axis=-1), k.joint_set)
+    timed = impute_from_time(xy, k.frames)
+    few = np.isnan(timed[..., 0]).sum(1) <= MAX_FROM_BODY
+    return few & np.isfinite(impute_from_body(timed)).all((1, 2))
+
+
+def _take(k: Keypoints, rows: np.ndarray) -> Keypoints:
+    return replace(k, frames=k.frames[rows], xy=k.xy[rows], scores=k.scores[rows])
