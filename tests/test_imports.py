@@ -3,6 +3,7 @@
 import ast
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -142,6 +143,17 @@ def test_importing_opens_creates_prints_and_sets_nothing(imports):
 
 def test_importing_leaves_an_empty_folder_empty(imports):
     assert imports["files"] == []
+
+
+PACKAGE_OF = {"cv2": "opencv-python-headless", "yaml": "pyyaml", "PIL": "pillow", "mpl_toolkits": "matplotlib"}
+"""Module -> the package that holds it, where the names differ."""
+
+
+def test_every_package_that_is_imported_is_declared():
+    declared = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    names = {name.split(".")[0] for name in _external_modules()} - set(sys.stdlib_module_names) - {"tests"}
+    missing = [name for name in sorted(names) if not re.search(rf'"{PACKAGE_OF.get(name, name)}[<>=]', declared)]
+    assert missing == []
 
 
 def _nodes(path: Path):

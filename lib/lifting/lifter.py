@@ -20,7 +20,7 @@ from lib.lifting import DEFAULT_FPS, FPS_RANGE, MAX_IMAGE_SIDE, PRETRAINED
 from lib.lifting.keypoints.prepare import PreparedPerson, prepare_people
 from lib.lifting.keypoints.readers import Keypoints
 from lib.lifting.pose_sequence import PoseSequence
-from lib.lifting.quality import measure
+from lib.lifting.quality import Quality, inverted, jitter, limb_spread, misfit
 from lib.lifting.root_translation import with_root_translation
 from lib.lifting.usable import without_far_joints
 from lib.lifting.virtual_camera import intrinsics, virtual_camera
@@ -123,7 +123,13 @@ class Lifter:
                 frames=person.frames,
                 camera=intrinsics(camera, person.image_size),
                 assumed=assumed,
-                quality=measure(turned, HUMAN36M_17, person.frames, fps, person.imputed),
+                quality=Quality(
+                    limb_spread(turned, HUMAN36M_17),
+                    misfit(pose, view.pose2d),
+                    inverted(person.pixels, HUMAN36M_17),
+                    jitter(turned, person.frames, fps),
+                    float(person.imputed.mean()),
+                ),
             )
             for person, view, pose, *persons_meshes in parts
         ]

@@ -1,7 +1,7 @@
 """How far a person's 3D poses can be trusted, from the poses alone.
 
-The numbers need no ground truth: bones do not change their length, and people do not shake. docs/predict.md says how the
-limits were derived.
+The numbers need no ground truth: bones do not change their length, people do not shake, and a right pose projects onto
+the joints that it was lifted from. docs/predict.md says how the limits were derived.
 """
 
 from dataclasses import dataclass
@@ -16,18 +16,27 @@ LIMBS = (("Hip", "Knee"), ("Knee", "Ankle"), ("Shoulder", "Elbow"), ("Elbow", "W
 STEP = 0.04
 """Seconds between the three poses that an acceleration is taken from, or the step from frame to frame where that is longer."""
 
-MAX_LIMB_SPREAD = 0.2
-MAX_JITTER = 20.0
-MAX_IMPUTED = 0.2
+INVERTED_BY = 0.1
+"""Parts of the person's size by which the neck is below the pelvis, and the feet above it, in an inverted person."""
+
+MAX_LIMB_SPREAD, MAX_MISFIT, MAX_INVERTED, MAX_JITTER, MAX_IMPUTED = 0.13, 0.04, 0.1, 40.0, 0.2
+"""Limits above which `Quality.warnings` warns."""
 
 
 @dataclass(frozen=True)
 class Quality:
-    """limb_spread: coefficient of variation (standard deviation over mean) of a limb's length over all frames and both
-    sides, mean of the four limbs; jitter: mean acceleration of the joints in m/s2, None where fewer than three frames
-    are evenly spaced; imputed: share of the 2D joints that were not detected but imputed."""
+    """How far one person's poses can be trusted.
+
+    limb_spread: coefficient of variation (standard deviation over mean) of a limb's length over all frames and both sides,
+    mean of the four limbs; misfit: mean distance of the projected 3D joints from the 2D joints, in parts of the person's
+    size in the image; inverted: share of the frames in which the person is upside down in the image; jitter: mean
+    acceleration of the joints in m/s2, None where fewer than three frames are evenly spaced; imputed: share of the 2D
+    joints that were not detected but imputed.
+    """
 
     limb_spread: float
+    misfit: float
+    inverted: float
     jitter: float | None
     imputed: float
 
@@ -36,8 +45,18 @@ class Quality:
         found = []
         if self.limb_spread > MAX_LIMB_SPREAD:
             found.append(
-                f"limb lengths vary by {self.limb_spread:.0%} (usual: below {MAX_LIMB_SPREAD:.0%}); check the image size "
-                "and the keypoints, or the pose is unlike those of the training"
+                f"limb lengths vary by {self.limb_spread:.0%} (usual: below {MAX_LIMB_SPREAD:.0%}); the pose may be "
+                "wrong: check the keypoints, or it is unlike the poses of the training"
+            )
+        if self.misfit > MAX_MISFIT:
+            found.append(
+                f"the 3D joints miss the keypoints by {self.misfit:.1%} of the person's size (usual: below {MAX_MISFIT:.0%}); "
+                "check the order of the joints, or the body is unlike those of the training"
+            )
+        if self.inverted > MAX_INVERTED:
+            found.append(
+                f"the person is upside down in {self.inverted:.0%} of the frames (limit: {MAX_INVERTED:.0%}), as hardly anybody "
+                "in the training; check that the image is upright"
             )
         if self.jitter is not None and self.jitter > MAX_JITTER:
             found.append(
@@ -51,12 +70,32 @@ class Quality:
     def __str__(self) -> str:
         jitter = "" if self.jitter is None else f", joints accelerate by {self.jitter:.1f} m/s2"
         imputed = f", {self.imputed:.1%} of the joints imputed" if self.imputed else ""
-        return f"limb lengths vary by {self.limb_spread:.1%}{jitter}{imputed}"
+        inverted = f", upside down in {self.inverted:.0%} of the frames" if self.inverted else ""
+        return f"limb lengths vary by {self.limb_spread:.1%}, misfit {self.misfit:.1%}{inverted}{jitter}{imputed}"
 
 
-def measure(pose3d: np.ndarray, joint_set: JointSet, frames: np.ndarray, fps: float, imputed: np.ndarray) -> Quality:
-    """Quality of one person's poses (T, J, 3), metres, at increasing frame numbers (T,) of fps; imputed (T, J) bool."""
-    return Quality(limb_spread(pose3d, joint_set), jitter(pose3d, frames, fps), float(imputed.mean()))
+def misfit(pose3d: np.ndarray, pose2d: np.ndarray) -> float:
+    """Mean distance of the projected joints from the 2D joints, in parts of the larger side of the 2D joints' box.
+
+    pose3d (T, J, 3) in the axes of a camera that looks at the person, pose2d (T, J, 2) as that camera sees them. The
+    projection is scaled orthographic, with the scale and the place that fit best in each frame, so neither focal length
+    nor distance plays a part.
+    """
+    size = np.ptp(pose2d, axis=1).max(-1)
+    seen = pose2d - pose2d.mean(1, keepdims=True)
+    flat = pose3d[..., :2] - pose3d[..., :2].mean(1, keepdims=True)
+    scale = (flat * seen).sum((1, 2)) / np.maximum((flat**2).sum((1, 2)), 1e-12)
+    distance = np.linalg.norm(scale[:, None, None] * flat - seen, axis=-1).mean(1)
+    return float((distance / size).mean())
+
+
+def inverted(pose2d: np.ndarray, joint_set: JointSet) -> float:
+    """Share of the frames with the neck below the pelvis and the feet above it, by INVERTED_BY; pose2d (T, J, 2), y down."""
+    y = {name: pose2d[:, joint_set.names.index(name), 1] for name in ("Neck", "Pelvis", "R_Ankle", "L_Ankle")}
+    margin = INVERTED_BY * np.ptp(pose2d, axis=1).max(-1)
+    head_down = y["Neck"] - y["Pelvis"] > margin
+    feet_up = y["Pelvis"] - (y["R_Ankle"] + y["L_Ankle"]) / 2 > margin
+    return float((head_down & feet_up).mean())
 
 
 def limb_spread(pose3d: np.ndarray, joint_set: JointSet) -> float:

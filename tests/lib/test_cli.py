@@ -1,5 +1,6 @@
 import argparse
 import errno
+import io
 
 import pytest
 import torch
@@ -127,3 +128,11 @@ def test_gpus_that_are_not_there_are_one_line(gpus, gpu):
 def test_notices_go_to_stderr(capfd):
     notice("by the way")
     assert capfd.readouterr() == ("", "by the way\n")
+
+
+def test_a_terminal_that_cannot_show_a_name_is_no_error(monkeypatch):
+    shown = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr("sys.stdout", shown)
+    run_command(lambda: print("ü\udcff"))
+    shown.flush()
+    assert shown.buffer.getvalue() == b"\\xfc\\udcff\n"

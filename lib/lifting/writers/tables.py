@@ -19,8 +19,9 @@ CONVENTIONS = {
     "imputed": "true for joints that were not detected and were imputed",
     "camera": "f_x, f_y, c_x, c_y in pixels that the persons were lifted with",
     "assumed": "which of fps and camera were not known but assumed",
-    "quality": "per person: limb_spread, coefficient of variation of limb lengths; jitter, mean acceleration of the joints "
-    "in m/s2, before smoothing; imputed, share of imputed joints; null or NaN if unknown",
+    "quality": "per person, before smoothing: limb_spread, coefficient of variation of limb lengths; misfit, distance of "
+    "the projected 3D joints from the 2D joints in parts of the person's size; inverted, share of frames in which the person "
+    "is upside down; jitter, mean acceleration in m/s2; imputed, share of imputed joints; null or NaN if unknown",
 }
 """Written into the files themselves, so that their meaning need not be guessed."""
 
@@ -33,9 +34,9 @@ def write_npz(path: Path, sequences: list[PoseSequence]) -> list[Path]:
 
     Also root (N, 3), NaN where unknown, scores and imputed (N, J), mesh_coarse / mesh_fine (N, R, 3) with
     faces_coarse / faces_fine, the `extras` of the sequences, joint_names, bones, fps, image_size, camera (4,), assumed,
-    `conventions`, a JSON text of units and axes, and the quality of each of the P persons: quality_person (P,),
-    quality_limb_spread (P,), quality_jitter (P,), quality_imputed (P,). All persons must have the same joints, meshes and
-    extras, as one network's predictions have.
+    `conventions`, a JSON text of units and axes, and the quality of each of the P persons: quality_person and
+    quality_limb_spread, quality_misfit, quality_inverted, quality_jitter, quality_imputed, each (P,). All persons must have
+    the same joints, meshes and extras, as one network's predictions have.
     """
     first = sequences[0]
     rows = {

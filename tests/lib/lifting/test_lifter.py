@@ -197,6 +197,7 @@ def test_every_sequence_carries_its_quality(lifter):
     keypoints = np.concatenate([pixels_of(0), np.ones((30, 17, 1))], axis=-1)
     quality = lifter(keypoints, SIZE, camera=CAMERA).quality
     assert quality.limb_spread < 1e-6  # the stick person's limbs are rigid
+    assert quality.misfit < 0.03  # scaled orthographic projection of a person 5 m away
     assert quality.imputed == 0
     assert 0 < quality.jitter < 10
 

@@ -1,8 +1,22 @@
 import numpy as np
 import pytest
 
+from lib.camera import camera_to_pixel
 from lib.joints import HUMAN36M_17
-from lib.lifting.quality import MAX_IMPUTED, MAX_JITTER, MAX_LIMB_SPREAD, Quality, jitter, limb_spread, measure
+from lib.lifting.lifter import Lifter
+from lib.lifting.quality import (
+    MAX_IMPUTED,
+    MAX_INVERTED,
+    MAX_JITTER,
+    MAX_LIMB_SPREAD,
+    MAX_MISFIT,
+    Quality,
+    inverted,
+    jitter,
+    limb_spread,
+    misfit,
+)
+from tests.stick_person import SIZE, C, F, points_of
 from tests.waving_person import walking
 
 
@@ -52,17 +66,79 @@ def test_too_few_even_frames_have_no_jitter():
         assert jitter(np.zeros((len(frames), 17, 3)), np.array(frames), 25.0) is None
 
 
-def test_measure_takes_everything_together():
-    imputed = np.zeros((24, 17), bool)
-    imputed[:6] = True
-    quality = measure(walking(24), HUMAN36M_17, np.arange(24), 24.0, imputed)
-    assert quality.imputed == 0.25
-    assert quality.jitter > 0
-    assert str(quality).endswith("25.0% of the joints imputed")
+def test_a_pose_that_projects_onto_its_joints_has_no_misfit():
+    pose = walking(24)
+    assert misfit(pose, 0.3 * pose[..., :2] + [0.2, 0.1]) == pytest.approx(0, abs=1e-12)
+
+
+def test_misfit_is_a_distance_in_parts_of_the_persons_size():
+    # a cross of size 2; one of four joints is 0.4 off, so best moved by 0.1 the distances are 0.1, 0.1, 0.1, 0.3
+    cross = np.array([[1.0, 0, 0], [-1, 0, 0], [0, 1, 0], [0, -1, 0]])
+    seen = cross[None, :, :2] + [[0, 0], [0, 0], [0, 0], [0.4, 0]]
+    assert misfit(cross[None], seen) == pytest.approx(0.6 / 4 / 2)
+    assert misfit(cross[None], 100 * seen) == pytest.approx(0.6 / 4 / 2)
+
+
+def test_only_people_on_their_hands_are_inverted():
+    standing = walking(4)[..., :2]
+    bent = standing.copy()
+    bent[:, [HUMAN36M_17.names.index(name) for name in ("Neck", "Head")], 1] = 0.5  # head down, feet on the ground
+    lying = standing[..., ::-1]
+    assert [inverted(pose, HUMAN36M_17) for pose in (standing, bent, lying, -standing)] == [0, 0, 0, 1]
+    assert inverted(np.concatenate([standing, -standing]), HUMAN36M_17) == 0.5
+
+
+def test_the_line_about_a_quality_names_what_is_known():
+    assert str(Quality(0.05, 0.01, 0.0, 3.0, 0.25)) == (
+        "limb lengths vary by 5.0%, misfit 1.0%, joints accelerate by 3.0 m/s2, 25.0% of the joints imputed"
+    )
+    assert str(Quality(0.05, 0.01, 0.5, None, 0.0)) == (
+        "limb lengths vary by 5.0%, misfit 1.0%, upside down in 50% of the frames"
+    )
 
 
 def test_numbers_above_their_limits_are_warned_about_and_no_others():
-    assert Quality(MAX_LIMB_SPREAD, MAX_JITTER, MAX_IMPUTED).warnings() == []
-    assert Quality(0.0, None, 0.0).warnings() == []
-    lines = Quality(MAX_LIMB_SPREAD + 0.1, MAX_JITTER + 5, MAX_IMPUTED + 0.1).warnings()
-    assert [line.split()[0] for line in lines] == ["limb", "joints", f"{MAX_IMPUTED + 0.1:.0%}"]
+    assert Quality(MAX_LIMB_SPREAD, MAX_MISFIT, MAX_INVERTED, MAX_JITTER, MAX_IMPUTED).warnings() == []
+    assert Quality(0.0, 0.0, 0.0, None, 0.0).warnings() == []
+    lines = Quality(
+        MAX_LIMB_SPREAD + 0.1, MAX_MISFIT + 0.1, MAX_INVERTED + 0.1, MAX_JITTER + 5, MAX_IMPUTED + 0.1
+    ).warnings()
+    assert [line.split()[0] for line in lines] == ["limb", "the", "the", "joints", f"{MAX_IMPUTED + 0.1:.0%}"]
+
+
+@pytest.fixture(scope="module")
+def shipped():
+    return Lifter()
+
+
+def stick_pixels(change=None) -> np.ndarray:
+    """(T, 17, 2) of a walking stick person, after `change` of the 3D joints."""
+    points = points_of(0)
+    return camera_to_pixel(points if change is None else change(points), F, C)
+
+
+def big_head_short_legs(points: np.ndarray) -> np.ndarray:
+    points, n = points.copy(), HUMAN36M_17.names.index
+    for name in ("Nose", "Head"):
+        points[:, n(name)] = points[:, n("Neck")] + 2.5 * (points[:, n(name)] - points[:, n("Neck")])
+    for side in "RL":
+        hip, knee, ankle = (n(f"{side}_{name}") for name in ("Hip", "Knee", "Ankle"))
+        shank = points[:, ankle] - points[:, knee]
+        points[:, knee] = points[:, hip] + 0.45 * (points[:, knee] - points[:, hip])
+        points[:, ankle] = points[:, knee] + 0.45 * shank
+    return points
+
+
+def test_an_ordinary_walk_has_no_warning_with_the_shipped_weights(shipped):
+    assert shipped(stick_pixels(), SIZE).quality.warnings() == []
+
+
+def test_people_upside_down_and_cartoon_figures_are_warned_about(shipped):
+    turned = np.array(SIZE) - stick_pixels()
+    for pixels in (turned, stick_pixels(big_head_short_legs)):
+        assert shipped(pixels, SIZE).quality.warnings() != []
+
+
+def test_shaking_keypoints_are_warned_about(shipped):
+    noise = np.random.default_rng(0).normal(0, 6, (30, 17, 2))
+    assert any("shake" in warning for warning in shipped(stick_pixels() + noise, SIZE).quality.warnings())

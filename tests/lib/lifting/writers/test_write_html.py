@@ -108,7 +108,7 @@ def test_the_page_reads_only_what_the_data_hold(tmp_path):
 
 @pytest.mark.skipif(CHROMIUM is None, reason="needs chromium (apt-get install chromium)")
 def test_page_shows_turns_switches_and_plays_in_a_browser(tmp_path):
-    first = replace(make_sequence(24, 4), quality=Quality(0.9, 3.0, 0.0), assumed=("fps",))
+    first = replace(make_sequence(24, 4), quality=Quality(0.9, 0.01, 0.0, 3.0, 0.0), assumed=("fps",))
     second = replace(make_sequence(4, 9, mesh=False), frames=np.arange(4))
     write_html(tmp_path / "a.html", [first, second])
     (tmp_path / "probe.html").write_text((tmp_path / "a.html").read_text().replace("</body>", PROBE + "</body>"))
@@ -124,7 +124,7 @@ def test_page_shows_turns_switches_and_plays_in_a_browser(tmp_path):
     assert report["meshChanges"]
     assert report["conditions"] == "image 640 x 480 px, 24 frames per second (assumed)"
     assert report["quality"].startswith(
-        "person 4: limb lengths vary by 90.0%, joints accelerate by 3.0 m/s2. Warning: limb"
+        "person 4: limb lengths vary by 90.0%, misfit 1.0%, joints accelerate by 3.0 m/s2. Warning: limb"
     )
     assert report["empty"]["right"]["count"] == 0
     assert report["people"] == ["all", "4", "9"]

@@ -67,7 +67,7 @@ def test_csv_columns_carry_joint_axis_and_unit(tmp_path, people):
 @pytest.fixture
 def measured(people):
     extras = [{"effort": np.arange(3.0)}, {"effort": np.array([7.0, 8])}]
-    qualities = [Quality(0.5, 12.25, 0.0625), Quality(0.01, None, 0.0)]
+    qualities = [Quality(0.5, 0.25, 0.0, 12.25, 0.0625), Quality(0.01, 0.0, 0.0, None, 0.0)]
     return [
         replace(s, extras=e, quality=q, camera=(500.0, 510.0, 320.0, 240.0), assumed=("fps",))
         for s, e, q in zip(people, extras, qualities, strict=True)
@@ -92,7 +92,7 @@ def test_json_holds_quality_warnings_conditions_and_further_results(tmp_path, me
     write_json(tmp_path / "a.json", measured)
     content = json.loads((tmp_path / "a.json").read_text())
     first, second = content["persons"]
-    assert first["quality"] == {"limb_spread": 0.5, "jitter": 12.25, "imputed": 0.0625}
+    assert first["quality"] == {"limb_spread": 0.5, "misfit": 0.25, "inverted": 0.0, "jitter": 12.25, "imputed": 0.0625}
     assert first["warnings"] == measured[0].quality.warnings()
     assert len(first["warnings"]) >= 1
     assert second["quality"]["jitter"] is None
