@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import cast
 
 import numpy as np
 
@@ -31,12 +32,12 @@ class PoseSequence:
     fps: float
     image_size: tuple[int, int]
     person: int = 0
-    scores: np.ndarray | None = None
-    imputed: np.ndarray | None = None
+    scores: np.ndarray = cast(np.ndarray, None)  # __post_init__ replaces it, as those of imputed and frames
+    imputed: np.ndarray = cast(np.ndarray, None)
     root: np.ndarray | None = None
     meshes: tuple[np.ndarray, ...] = ()
     faces: tuple[np.ndarray, ...] = ()
-    frames: np.ndarray | None = None
+    frames: np.ndarray = cast(np.ndarray, None)
     camera: tuple[float, ...] | None = None
     assumed: tuple[str, ...] = ()
     quality: Quality | None = None

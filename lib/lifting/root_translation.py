@@ -29,7 +29,7 @@ def with_root_translation(
     try:
         return replace(sequence, root=fit(sequence)), []
     except UserError as problem:
-        good = np.zeros(len(sequence.frames), bool)
+        good = np.full(len(sequence.frames), False)
         for t in range(len(good)):
             try:
                 fit(sequence.rows([t]))

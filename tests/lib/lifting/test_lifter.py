@@ -211,6 +211,7 @@ def test_a_joint_astronomically_far_away_counts_as_missing(lifter):
     assert np.isfinite(poses.pose3d).all()
 
 
+@pytest.mark.slow
 def test_a_lifter_with_released_weights_writes_nothing_and_finds_the_body_from_everywhere(tmp_path, monkeypatch):
     scales = build_scales(HUMAN36M_17, build_builtin_body().faces)
     cfg = Config(DATASET=DatasetConfig((), ()), MODEL=ModelConfig(hidden_dim=128))
