@@ -87,8 +87,7 @@ def _read_member(archive: zipfile.ZipFile, name: str, path: Path) -> object:
         raise UserError(f"{where}: cannot be read ({_one_line(error)}); fetch the file again") from None
     body = memoryview(content)[header.tell() :]
     if dtype.hasobject:
-        value = _unpickle(body, where)
-        return value
+        return _unpickle(body, where)
     if dtype.itemsize == 0 or math.prod(shape) * dtype.itemsize != len(body):
         raise UserError(
             f"{where}: the header promises {' x '.join(map(str, shape))} numbers of {dtype}, the file holds {len(body)} bytes"

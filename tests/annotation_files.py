@@ -13,7 +13,7 @@ PARTS = ("data", "camera", "joint_3d", "smpl_param")
 """The files of a subject: Human36M_subjectN_PART.json."""
 
 # A standing person in mm, Z up, facing -Y: Human3.6M's 17 joints about the pelvis.
-_STANDING = np.array([
+STANDING = np.array([
     (0, 0, 0), (-130, 0, 0), (-140, 0, -440), (-140, 30, -880), (130, 0, 0), (140, 0, -440), (140, 30, -880),
     (0, 0, 230), (0, 10, 480), (0, -60, 560), (0, 0, 680),
     (150, 10, 450), (180, 20, 170), (190, -20, -80), (-150, 10, 450), (-180, 20, 170), (-190, -20, -80),
@@ -47,7 +47,7 @@ def subject_contents(
             for frame in frames:
                 turn, place = rng.uniform(0, 2 * np.pi), rng.normal(0, [300, 300, 30]) + [0, 0, 900]
                 R = np.array([[np.cos(turn), -np.sin(turn), 0], [np.sin(turn), np.cos(turn), 0], [0, 0, 1]])
-                pose3d = (_STANDING + rng.normal(0, 30, (17, 3)) * (np.arange(17) > 0)[:, None]) @ R.T + place
+                pose3d = (STANDING + rng.normal(0, 30, (17, 3)) * (np.arange(17) > 0)[:, None]) @ R.T + place
                 pose = rng.normal(0, 0.3, 72)
                 pose[:3] = rng.normal(0, 1.5, 3)
                 trans = place / 1000 + rng.normal(0, 0.05, 3)

@@ -63,10 +63,11 @@ class VideoPose3DSource(Source):
         cameras = read_cameras()
         path = self.folder / FILE_3D
         joints = read_3d(path, tuple(cameras))
+        actions = {key: _action(key[1], f"{path}: {key[0]}") for key in _recordings(joints)}
         keypoints = None
         if self._path_2d is not None:
             keypoints = read_2d(self._path_2d, joints, len(cameras["S1"]))
-        bad = {key: _nan_frames(joints, keypoints, *key) for key in _recordings(joints)}
+        bad = {key: _nan_frames(joints, keypoints, *key) for key in actions}
         if not self.drop_nan:
             self._refuse_nan(bad, joints)
         wanted = [f"S{number}" for number in SPLITS[split].subjects]
@@ -76,9 +77,8 @@ class VideoPose3DSource(Source):
         missing = [subject for subject in wanted if subject not in joints]
         if missing:
             notes.append(f"{FILE_3D}: has no {', '.join(missing)}; the {split} split is not the published one")
-        recordings = [key for key in _recordings(joints) if key[0] in wanted and self._keeps(*key)]
+        recordings = [key for key in actions if key[0] in wanted and self._keeps(*key)]
         for subject, recording in tqdm(recordings, desc="reading recordings", disable=not progress):
-            action = _action(recording, f"{path}: {subject}")
             frames = np.arange(len(joints[subject][recording]))
             frames = frames[frames % self._stride(split) == 0]
             lost = bad[subject, recording][frames]
@@ -87,7 +87,9 @@ class VideoPose3DSource(Source):
             frames = frames[~lost]
             pixels = None if keypoints is None else keypoints.pixels[subject][recording][:, frames]
             views = self._views(cameras[subject], joints[subject][recording][frames], pixels)
-            yield _chunk(subject, recording, action, frames, cameras[subject], *views, tuple(notes))
+            yield _chunk(
+                subject, recording, actions[subject, recording], frames, cameras[subject], *views, tuple(notes)
+            )
             notes = []
 
     def _stride(self, split: str) -> int:

@@ -44,11 +44,16 @@ def test_check_of_imported_data_finds_nothing_wrong(imported, repository):
     assert "Mocap train subject 7: 12 samples of 3 frames, 4 cameras" in done.stdout
 
 
-def test_check_of_missing_data_is_one_line_per_file_and_exit_code_2(tmp_path, repository):
+def test_check_of_missing_data_is_one_line_per_subject_and_exit_code_2(tmp_path, repository):
     cfg = repository / "asset" / "yaml" / "HGN_human36J_test_human36.yml"
     done = run(repository, "check", "--cfg", cfg, "--set", f"DATASET.data_dir={tmp_path}")
     assert done.returncode == 2
-    assert "Human36M_subject9_camera.json is missing" in done.stdout
+    subjects = [line for line in done.stdout.splitlines() if "Human36M" in line]
+    assert [line.split()[4].rstrip(":") for line in subjects] == ["1", "5", "6", "7", "8", "9", "11"]
+    files = (
+        "data.json, Human36M_subject9_camera.json, Human36M_subject9_joint_3d.json, Human36M_subject9_smpl_param.json"
+    )
+    assert f"Human36M_subject9_{files} are missing in {tmp_path / 'Human36M' / 'annotations'}" in subjects[5]
     assert done.stderr.startswith("error: ")
     assert done.stderr.count("\n") == 1
 

@@ -58,10 +58,17 @@ def _encode(text, encoding="latin1"):
     return text.encode("latin1")
 
 
+def _empty_bytes():
+    """What protocol 2 makes of no bytes: a call of bytes, here without the size that it would take."""
+    return b""
+
+
 ARRAY_NAMES: Mapping[tuple[str, str], Callable] = {
     ("numpy", "ndarray"): Marker,
     ("numpy", "dtype"): Dtype,
     ("_codecs", "encode"): _encode,
+    ("__builtin__", "bytes"): _empty_bytes,
+    ("builtins", "bytes"): _empty_bytes,
     **{
         (f"{package}.{module}", name): record
         for package in ("numpy.core", "numpy._core")  # NumPy 1 and 2

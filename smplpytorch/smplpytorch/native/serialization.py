@@ -105,10 +105,6 @@ def _reconstruct_object(cls, *_):
     return cls()
 
 
-def _empty_bytes():
-    return b""
-
-
 _KNOWN = {
     **ARRAY_NAMES,
     ("chumpy.ch", "Ch"): _Chumpy,
@@ -119,7 +115,6 @@ _KNOWN = {
 for _module in ("__builtin__", "builtins"):
     _KNOWN[_module, "object"] = Marker
     _KNOWN[_module, "set"] = Passive  # chumpy's bookkeeping; a real set would hash what the file puts in
-    _KNOWN[_module, "bytes"] = _empty_bytes
 for _module in ("scipy.sparse.csc", "scipy.sparse._csc"):
     _KNOWN[_module, "csc_matrix"] = _SparseMatrix
 

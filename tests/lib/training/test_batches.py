@@ -1,10 +1,16 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
+from lib.distributed import Group
 from lib.joints import HUMAN36M_17
+from lib.models.hgn import HGNOutput
+from lib.pose_table import PoseTable
 from lib.training.augment import DetectionNoise, flip
 from lib.training.batches import Augmentation, BatchSource
+from lib.training.losses import LossWeights, hgn_losses
 from tests.tables import random_table, tensors_of
 
 CPU = torch.device("cpu")
@@ -138,3 +144,77 @@ def test_the_share_asked_for_is_shown_through_another_camera():
     assert abs(moved.mean() - 0.25) < 5 * 0.43 / 20
     np.testing.assert_array_equal(got.pose2d[~moved], table.pose2d[~moved])
     assert (got.pose2d[moved].numpy() != table.pose2d[moved]).any((1, 2)).all()
+
+
+# ---- samples without meshes
+
+
+def without_meshes(table: PoseTable, missing: np.ndarray) -> PoseTable:
+    """The table whose samples in `missing` (N,) bool have no SMPL parameters."""
+    meshes = {name: tuple(m[~missing] for m in getattr(table, name)) for name in ("meshes", "flipped_meshes")}
+    return replace(table, has_mesh=~missing, **meshes)
+
+
+def test_where_all_have_meshes_nothing_is_weighted():
+    assert all(batch.mesh_weight is None for batch in epoch_of(source()))
+
+
+@pytest.mark.parametrize("augmentation", [PLAIN, ALL_AUGMENTATIONS])
+def test_samples_with_meshes_keep_theirs_and_the_others_weigh_nothing(augmentation):
+    whole, missing = random_table(12), np.arange(12) % 3 == 1
+    full = source([whole], augmentation=augmentation)
+    part = source([without_meshes(whole, missing)], augmentation=augmentation)
+    order = full.order(0)
+    for step in range(full.steps()):
+        rows = order[4 * step : 4 * step + 4].numpy()
+        a, b = full.batch(order, 0, step), part.batch(order, 0, step)
+        has = ~missing[rows]
+        np.testing.assert_allclose(b.mesh_weight, has * (4 / has.sum()), rtol=1e-6)
+        for x, y in zip((*a.meshes, *a.flipped_meshes), (*b.meshes, *b.flipped_meshes), strict=True):
+            assert torch.equal(x[has], y[has])
+            assert torch.isfinite(y).all()
+        assert torch.equal(a.pose2d, b.pose2d)
+        assert torch.equal(a.pose3d, b.pose3d)
+
+
+def test_tables_with_some_none_and_all_meshes_can_be_mixed():
+    names = "abc"
+    tables = [random_table(6, seed=i, stem=name) for i, name in enumerate(names)]
+    missing = [np.arange(6) % 2 == 0, np.ones(6, bool), np.zeros(6, bool)]
+    batches = source([without_meshes(t, m) for t, m in zip(tables, missing, strict=True)], batch_size=5)
+    order, seen = batches.order(0), set()
+    for step in range(batches.steps()):
+        batch = batches.batch(order, 0, step)
+        for k, name in enumerate(batches.sample_names(order, step)):
+            i = names.index(name[0])
+            row = tables[i].names.tolist().index(name)
+            assert (batch.mesh_weight[k] > 0) == (not missing[i][row])
+            if not missing[i][row]:
+                np.testing.assert_array_equal(batch.meshes[1][k], tables[i].meshes[1][row])
+                seen.add(name[0])
+    assert seen == {"a", "c"}
+
+
+def test_a_table_without_any_mesh_gives_finite_batches_of_no_mesh_weight():
+    for batch in epoch_of(
+        source([without_meshes(random_table(10), np.ones(10, bool))], augmentation=ALL_AUGMENTATIONS)
+    ):
+        assert (batch.mesh_weight == 0).all()
+        assert all(torch.isfinite(tensor).all() for tensor in tensors_of(batch))
+
+
+def test_the_ranks_mean_of_the_mesh_losses_is_that_of_the_whole_batch():
+    missing = np.array([True, True, True, False, True, True, False, False, True, False])
+    table, permutation = without_meshes(random_table(10), missing), torch.randperm(10)
+
+    def losses_of(group):
+        batches = BatchSource([table], CPU, 7, True, 0, PLAIN, group)
+        for step in range(batches.steps()):
+            batch = batches.batch(permutation, 0, step)
+            guess = HGNOutput(0 * batch.pose3d, tuple(0 * m for m in batch.meshes))
+            terms = hgn_losses(guess, batch.pose3d, batch.meshes, (), LossWeights(), batch.mesh_weight)
+            yield torch.stack(list(terms.values())) * batches.weight(step)
+
+    ranks = [list(losses_of(Group(rank, 3))) for rank in range(3)]
+    for step, whole in enumerate(losses_of(Group(0, 1))):
+        torch.testing.assert_close(torch.stack([rank[step] for rank in ranks]).mean(0), whole)

@@ -109,3 +109,44 @@ def test_the_point_loss_has_a_finite_gradient_where_a_joint_is_hit_exactly():
 def test_samples_without_meshes_count_nothing_in_the_distances_of_meshes():
     predicted, target = torch.tensor([[[3.0, 4.0, 0.0]], [[9.0, 9.0, 9.0]]]), torch.zeros(2, 1, 3)
     assert float(point_loss(predicted, target, squared=False, weight=torch.tensor([2.0, 0.0]))) == 5.0
+
+
+# ---- samples without meshes
+
+
+def random_output(count: int, seed: int) -> HGNOutput:
+    torch.manual_seed(seed)
+    shapes = ((count, 4, 3), (count, 6, 3))
+    return HGNOutput(
+        torch.randn(count, 2, 3, dtype=torch.float64), tuple(torch.randn(s, dtype=torch.float64) for s in shapes)
+    )
+
+
+FOUR_FACES = torch.tensor([[0, 1, 2], [0, 2, 3]])
+ALL_TERMS = LossWeights(joint=100, normal=0.5, edge=2)
+
+
+def test_mesh_terms_are_means_over_the_samples_that_have_meshes():
+    output, target = random_output(5, 0), random_output(5, 1)
+    has = torch.tensor([True, False, True, True, False])
+    losses = hgn_losses(
+        output, target.pose3d, target.meshes, (FOUR_FACES, FOUR_FACES), ALL_TERMS, has.double() * (len(has) / has.sum())
+    )
+    some = HGNOutput(output.pose3d[has], tuple(m[has] for m in output.meshes))
+    alone = hgn_losses(some, target.pose3d[has], tuple(m[has] for m in target.meshes), (FOUR_FACES,) * 2, ALL_TERMS)
+    everything = hgn_losses(output, target.pose3d, target.meshes, (FOUR_FACES,) * 2, ALL_TERMS)
+    for name in ("mesh_0", "mesh_1", "normal", "edge"):
+        torch.testing.assert_close(losses[name], alone[name])
+        assert abs(losses[name] - everything[name]) > 1e-3
+    torch.testing.assert_close(losses["joint"], everything["joint"])  # of all samples
+
+
+def test_without_any_mesh_the_mesh_terms_are_zero_and_their_gradients_finite():
+    output, target = random_output(3, 0), random_output(3, 1)
+    meshes = tuple(m.requires_grad_() for m in output.meshes)
+    nothing = tuple(torch.zeros_like(m) for m in target.meshes)
+    losses = hgn_losses(output, target.pose3d, nothing, (FOUR_FACES,) * 2, ALL_TERMS, torch.zeros(3).double())
+    assert [losses[name].item() for name in ("mesh_0", "mesh_1", "normal", "edge")] == [0] * 4
+    sum(losses.values()).backward()
+    for mesh in meshes:
+        assert (mesh.grad == 0).all()
