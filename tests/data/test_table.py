@@ -330,6 +330,47 @@ def test_dropped_images_are_told_in_one_line_each(folder, coarse, capsys):
     ]
 
 
+def kept(folder: Path, coarse: CoarseBody, cache: str = "kept") -> PoseTable:
+    """The table with the frames that have no SMPL parameters."""
+    source = AnnotationSource(folder, {"test": RULE}, ACTION_NAMES, keep_without_smpl=True)
+    return load_table(source, "test", {"neutral": coarse}, "body", folder.parent / cache, progress=False)
+
+
+def test_frames_without_smpl_parameters_can_be_kept_for_their_skeletons(folder, coarse, capsys):
+    whole = load(folder, coarse)
+
+    def without(tree):
+        del tree["2"]["1"]["50"]
+
+    edit(folder, 9, "smpl_param", without)
+    dropped, table = load(folder, coarse), kept(folder, coarse)
+    missing = np.array([name.startswith("s_09_act_02") and name.endswith("51.jpg") for name in whole.names])
+    assert missing.sum() == 2
+    np.testing.assert_array_equal(table.has_mesh, ~missing)
+    np.testing.assert_array_equal(table.pose2d, whole.pose2d)
+    np.testing.assert_array_equal(table.pose3d, whole.pose3d)
+    for name in ("meshes", "flipped_meshes"):
+        for mesh, before, without_them in zip(*(getattr(t, name) for t in (table, whole, dropped)), strict=True):
+            np.testing.assert_array_equal(mesh, before[~missing])
+            np.testing.assert_array_equal(mesh, without_them)
+    assert "subject 9: kept 2 images without SMPL parameters" in capsys.readouterr().out
+    rows = np.flatnonzero(missing)[:1].tolist() + [0, 15]
+    some = table.take(np.array(rows))
+    np.testing.assert_array_equal(some.meshes[0], whole.meshes[0][[r for r in rows if not missing[r]]])
+    assert some.mesh_rows.tolist() == [-1, 0, 1]
+
+
+def test_a_subject_may_lack_the_file_of_its_smpl_parameters_where_skeletons_are_kept(folder, coarse):
+    (folder / "Human36M_subject9_smpl_param.json").unlink()
+    with pytest.raises(UserError, match="subject9_smpl_param"):
+        load(folder, coarse)
+    table = kept(folder, coarse)
+    np.testing.assert_array_equal(table.has_mesh, [name.startswith("s_11") for name in table.names])
+    for subject in RULE.subjects:
+        (folder / f"Human36M_subject{subject}_smpl_param.json").unlink(missing_ok=True)
+    assert not kept(folder, coarse).has_mesh.any()
+
+
 def test_a_subject_without_samples_adds_nothing_to_the_others(folder, coarse):
     alone = load(folder, coarse, SplitRule((11,), 50), cache=folder.parent / "alone")
     edit(folder, 9, "smpl_param", lambda tree: {"2": {}})

@@ -3,7 +3,7 @@ import pytest
 import torch
 from scipy.spatial.transform import Rotation
 
-from lib.metrics import mpjpe, pa_mpjpe, procrustes_align
+from lib.metrics import mpjpe, pa_mpjpe, procrustes_align, velocity_errors
 from tests.plain.metrics import plain_mpjpe, plain_pa_mpjpe
 
 
@@ -121,3 +121,36 @@ def test_flat_straight_and_pointlike_poses_are_finite_and_no_worse_than_shifting
     assert np.isfinite(errors).all()
     shifted = pred - pred.mean(1, keepdims=True) + target.mean(1, keepdims=True)
     assert ((errors**2).sum(1) <= ((shifted - target) ** 2).sum((1, 2)) + 1e-9).all()
+
+
+# ---- velocity
+
+
+def test_velocity_error_of_a_worked_example():
+    # Two recordings; the prediction lags behind in the first by (3, 4, 0) in one step, and is exact in the second.
+    target = np.zeros((5, 1, 3))
+    target[:, 0, 0] = [0, 10, 20, 0, 7]
+    pred = target.copy()
+    pred[1:3, 0] -= [3, 4, 0]
+    errors, later = velocity_errors(pred, target, np.array([0, 0, 0, 1, 1]), np.array([4, 5, 6, 0, 1]))
+    assert errors.tolist() == [[5], [0], [0]]
+    assert later.tolist() == [1, 2, 4]
+
+
+def test_only_frames_that_follow_each_other_in_one_sequence_have_a_velocity_in_any_order_of_rows():
+    rng = np.random.default_rng(0)
+    sequences, frames = np.array([0, 0, 0, 1, 1, 1]), np.array([0, 1, 3, 4, 5, 50])
+    pred, target = rng.normal(size=(6, 3, 3)), rng.normal(size=(6, 3, 3))
+    errors, later = velocity_errors(pred, target, sequences, frames)
+    assert later.tolist() == [1, 4]
+    order = rng.permutation(6)
+    shuffled, rows = velocity_errors(pred[order], target[order], sequences[order], frames[order])
+    assert order[rows].tolist() == [1, 4]
+    np.testing.assert_array_equal(shuffled, errors)
+
+
+def test_no_samples_and_single_frames_have_no_velocity():
+    for count in (0, 1):
+        errors, later = velocity_errors(*np.zeros((2, count, 17, 3)), np.zeros(count, int), np.zeros(count, int))
+        assert errors.shape == (0, 17)
+        assert later.shape == (0,)

@@ -2,6 +2,7 @@ import json
 
 import numpy as np
 
+from lib.evaluation.protocols import PROTOCOLS, Protocol
 from lib.evaluation.report import evaluate
 from tests.plain.metrics import plain_mpjpe, plain_pa_mpjpe
 
@@ -84,3 +85,47 @@ def test_the_dictionary_is_plain_json_with_the_published_names():
         "weights",
     }  # fmt: skip
     assert content == report.to_dict()
+
+
+# ---- protocols
+
+
+def test_videopose3d_takes_predictions_as_they_are_and_the_truth_from_its_root():
+    truth = RNG.normal(0, 300, (4, 5, 3)) + [0, 0, 4000]
+    pose = truth - truth[:, :1] + [3.0, 4, 0]  # every joint off by 5, the root too
+    actions = np.array(["Walk", "Walk", "Walk", "Eat"])
+    assert evaluate(pose, truth, actions).mpjpe < 1e-9
+    report = evaluate(pose, truth, actions, scoring=PROTOCOLS["videopose3d"])
+    np.testing.assert_allclose([report.mpjpe, report.action_mean], 5)
+    assert report.pa_mpjpe < 1e-9
+
+
+def test_velocities_are_reported_where_frames_follow_each_other_and_nowhere_else():
+    truth = RNG.normal(0, 300, (6, 4, 3))
+    pose = truth.copy()
+    pose[2, 1:] += [0, 8, 0]  # in Walk: steps 1-2 and 2-3 are wrong by 8 in three of four joints, step 0-1 by nothing
+    actions = np.array(["Walk"] * 4 + ["Eat"] * 2)
+    sequences, frames = np.array(["a"] * 4 + ["b"] * 2), np.array([0, 1, 2, 3, 7, 8])
+    report = evaluate(pose, truth, actions, sequences=sequences, frames=frames)
+    np.testing.assert_allclose(report.per_action["Walk"]["mpjve"], (0 + 6 + 6) / 3)
+    np.testing.assert_allclose(report.per_action["Eat"]["mpjve"], 0, atol=1e-12)
+    np.testing.assert_allclose(report.further["mpjve"], 12 / 4)
+    np.testing.assert_allclose(report.further["mpjve_action_mean"], 2)
+    assert report.to_dict()["mpjve"] == report.further["mpjve"]
+    assert "velocity error (MPJVE) 3.00 mm per frame, mean of action means 2.00" in report.text()
+    strided = evaluate(pose, truth, actions, sequences=sequences, frames=5 * frames)
+    assert strided.further == {}
+    assert "MPJVE" not in strided.text()
+
+
+def test_what_a_protocol_adds_stands_in_the_text_and_beside_the_other_numbers():
+    def further(pose3d, pose3d_gt, actions, sequences):
+        return {"pck": 87.5, "per_sequence": {name: {"pck": 80.0} for name in np.unique(sequences)}}
+
+    truth = RNG.normal(0, 300, (2, 4, 3))
+    scoring = Protocol("made up", further=further)
+    report = evaluate(truth, truth, np.array(["Walk", "Eat"]), scoring=scoring, sequences=np.array(["TS1", "TS2"]))
+    assert report.to_dict()["per_sequence"]["TS2"] == {"pck": 80.0}
+    lines = report.text().splitlines()
+    assert "pck 87.50" in lines
+    assert any(line.split() == ["TS1", "80.00"] for line in lines)
