@@ -26,6 +26,7 @@ import torch
 
 from data.Human36M.dataset import ACTION_NAMES
 from data.Human36M.source import AnnotationSource, SplitRule
+from data.Human36MNpz.dataset import VideoPose3DSource
 from data.Mocap.asf_amc import read_amc, read_asf
 from data.Mocap.bvh import read_bvh
 from data.Mocap.skeleton import forward_kinematics
@@ -43,6 +44,7 @@ from smplpytorch.smplpytorch.coarse_body import CoarseBody
 from smplpytorch.smplpytorch.native.serialization import load_model
 from tests.annotation_files import PARTS, write_annotations
 from tests.bodies import tiny_body
+from tests.data.human36m_npz.npz_files import joints_3d, npz_bytes
 from tests.data.mocap.mocap_files import person_amc, person_asf, person_bvh
 from tests.tables import random_table
 from tests.trainers import assemble
@@ -270,6 +272,27 @@ def annotations_kind(folder: Path):
     return files, damage_text, read
 
 
+def npz_kind(folder: Path):
+    """VideoPose3D's 3D file; most of the damage is done to the pickle in it, whose archive is then sound."""
+    body = tiny_body()
+    coarse = {"neutral": CoarseBody(body, [s.pooling for s in build_scales(HUMAN36M_17, body.faces, 7)[1:]])}
+    source = VideoPose3DSource(folder, "gt", "videopose3d")
+    joints = np.empty((), object)
+    joints[()] = {"S9": {"Walking": joints_3d()["S9"]["Walking"][:2], "Posing 1": joints_3d()["S9"]["Walking"][2:4]}}
+    pickled = pickle.dumps(joints, 3)
+
+    def damage(data, rng):
+        if rng.random() < 0.2:
+            return damage_bytes(data, rng)
+        return npz_bytes(positions_3d=damage_bytes(pickled, rng))
+
+    def read(folder):
+        table = build_table_arrays(source, "test", coarse, progress=False)
+        finite(table.pose2d, table.pose3d, table.root)
+
+    return {"data_3d_h36m.npz": npz_bytes(positions_3d=pickled)}, damage, read
+
+
 def yaml_kind(folder: Path):
     shipped = Path(__file__).resolve().parents[1] / "asset" / "yaml" / "HGN_human36J_train_human36.yml"
 
@@ -302,6 +325,7 @@ KINDS: dict[str, Callable] = {
     "model": smpl_kind,
     "checkpoint": checkpoint_kind,
     "annotations": annotations_kind,
+    "npz": npz_kind,
     "yaml": yaml_kind,
     "bvh": bvh_kind,
     "amc": amc_kind,

@@ -24,7 +24,7 @@ from tests import fuzzing
 from tests.annotation_files import write_annotations
 
 ROOT = Path(__file__).resolve().parents[1]
-KINDS = ("model", "checkpoint", "annotations", "yaml", "bvh", "amc")
+KINDS = ("model", "checkpoint", "annotations", "npz", "yaml", "bvh", "amc")
 
 
 @pytest.fixture(scope="module")

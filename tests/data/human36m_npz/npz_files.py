@@ -108,17 +108,23 @@ METADATA = {
 }
 
 
-def write_npz(path: Path, protocol: int = 3, **contents: object) -> None:
-    """An .npz as np.savez writes objects with a pickle of this protocol."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+def npz_bytes(protocol: int = 3, **contents: object) -> bytes:
+    """An .npz as np.savez writes objects with a pickle of this protocol; bytes stand for a pickle."""
+    whole = io.BytesIO()
+    with zipfile.ZipFile(whole, "w", zipfile.ZIP_DEFLATED) as archive:
         for key, value in contents.items():
             file, array = io.BytesIO(), np.empty((), object)
             array[()] = value
-            header = {"descr": "|O", "fortran_order": False, "shape": ()}
-            np.lib.format.write_array_header_1_0(file, header)
+            np.lib.format.write_array_header_1_0(file, {"descr": "|O", "fortran_order": False, "shape": ()})
             file.write(value if isinstance(value, bytes) else pickle.dumps(array, protocol))
             archive.writestr(f"{key}.npy", file.getvalue())
+    return whole.getvalue()
+
+
+def write_npz(path: Path, protocol: int = 3, **contents: object) -> None:
+    """`npz_bytes` as a file, which replaces the one that is there."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(npz_bytes(protocol, **contents))
 
 
 def write_files(data_dir: Path, joints: dict | None = None, names: tuple[str, ...] = ("gt", "cpn_ft_h36m_dbb")) -> Path:
