@@ -9,8 +9,6 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from lib.models.sparse_graph_conv import SparseGraphConv, SparseRows
-
 MASKED_LOGIT = -9e15
 
 
@@ -23,9 +21,7 @@ class SemGraphConv(nn.Module):
 
     def __init__(self, adjacency: np.ndarray, in_channels: int, out_channels: int):
         super().__init__()
-        adjacency = np.asarray(adjacency, dtype=bool)
-        self.sparse_rows = SparseRows.of(adjacency)
-        adjacency = torch.as_tensor(adjacency)
+        adjacency = torch.as_tensor(np.asarray(adjacency, dtype=bool))
         self.weight = nn.Parameter(torch.empty(2, in_channels, out_channels))
         self.logits = nn.Parameter(torch.ones(int(adjacency.sum())))
         self.bias = nn.Parameter(torch.empty(out_channels))
@@ -43,8 +39,6 @@ class SemGraphConv(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(N, B, in_channels) to (N, B, out_channels)."""
         A = self.neighbour_weights()
-        if runs_sparse(x):
-            return SparseGraphConv.apply(x, self.sparse_rows.factors(A), self.weight, self.bias, self.sparse_rows)
         diagonal = A.diagonal()
         rows = x.flatten(0, 1)
         # Each row of A sums to 1, so adding b to what is summed over the nodes adds it once.
@@ -52,13 +46,6 @@ class SemGraphConv(nn.Module):
         sums = (A - torch.diag(diagonal)) @ others
         # Autocast leaves A in float32.
         return torch.addcmul(sums, own, diagonal[:, None].to(own.dtype)).view(*x.shape[:2], len(self.bias))
-
-
-def runs_sparse(x: torch.Tensor) -> bool:
-    """Whether features are convolved by `SparseGraphConv`: on the CPU, unless something else rewrites the operations."""
-    rewritten = torch.is_autocast_enabled("cpu") or torch.compiler.is_compiling()
-    fits = x.device.type == "cpu" and x.dtype in (torch.float32, torch.float64) and x.numel() > 0
-    return fits and not rewritten
 
 
 class GraphConv(nn.Module):
