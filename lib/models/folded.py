@@ -11,17 +11,22 @@ Everything here is exact algebra on constants, done once in float64 when the net
   convolutions work on those instead of on C channels.
 
 Features are batch-major here, (B, N, C): a product over channels is one matrix product for all nodes of all samples,
-a product over nodes is one batched product, at the outputs, where 3 numbers are left, one for the whole batch.
+a product over nodes is one batched product. The forward passes are written in operations that mean the same in ONNX, with
+no size of the batch in them, so that `lib.lifting.export` can trace them.
 """
 
 import copy
 
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from lib.models.hgn import HGN, Block, Fusion, HGNOutput
 from lib.models.non_local import NonLocal
 from lib.models.sem_graph_conv import GraphConv, SemGraphConv
+
+NUMBERS = 6
+"""Per node what an output convolution makes of its features: 3 coordinates by each of its 2 weights."""
 
 
 @torch.no_grad()
@@ -60,8 +65,8 @@ class FoldedHGN(nn.Module):
         features = [self.input(pose2d)]
         for fusion, stage in zip(self.fusions, self.stages, strict=True):
             features = [block(x) for block, x in zip(stage, fusion(features), strict=True)]
-        numbers = torch.cat(features, dim=1)
-        pose3d, *meshes = (output(numbers) for output in self.outputs)
+        numbers = torch.cat(features, dim=1).split(NUMBERS, dim=2)
+        pose3d, *meshes = (output(x) for output, x in zip(self.outputs, numbers, strict=True))
         return HGNOutput(pose3d, tuple(meshes))
 
 
@@ -80,7 +85,7 @@ class FoldedInput(nn.Module):
         self.shape = (J, C)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return torch.addmm(self.bias, x.flatten(1), self.weight).relu_().unflatten(1, self.shape)
+        return torch.addmm(self.bias, x.flatten(1), self.weight).relu_().view(-1, *self.shape)
 
 
 class FoldedConv(nn.Module):
@@ -91,14 +96,12 @@ class FoldedConv(nn.Module):
         own, others, weight, bias = folded_conv(layer)
         self.register_buffer("own", own[:, None])
         self.register_buffer("others", others[None])
-        self.register_buffer("own_weight", weight[0].clone())
-        self.register_buffer("others_weight", weight[1].clone())
+        self.register_buffer("weight", weight.flatten(0, 1).T.clone())
         self.register_buffer("bias", bias)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        others = torch.bmm(self.others.expand(x.shape[0], -1, -1), x)
-        y = torch.addmm(self.bias, (x * self.own).flatten(0, 1), self.own_weight)
-        return y.addmm_(others.flatten(0, 1), self.others_weight).relu_().view_as(x)
+        both = torch.cat([x * self.own, self.others @ x], dim=2)
+        return F.linear(both, self.weight, self.bias).relu_()
 
 
 class FoldedBlock(nn.Module):
@@ -116,26 +119,23 @@ class FoldedBlock(nn.Module):
         halves = layer.score.weight[0].chunk(2)
         score = torch.stack([w @ part.weight for w, part in zip(halves, (layer.theta, layer.phi), strict=True)], 1)
         score_bias = torch.stack([w @ part.bias for w, part in zip(halves, (layer.theta, layer.phi), strict=True)])
-        self.projected = projection is not None
         parts = [(value, value_bias), (score, score_bias)]
-        if self.projected:
+        if projection is not None:
             none = torch.zeros_like(projection[0])
             parts = [(projection, none), (value @ projection, value_bias @ projection), (score, score_bias)]
-        self.register_buffer("weight", torch.cat([weight for weight, _ in parts], 1))
+        self.widths = [weight.shape[1] for weight, _ in parts[:-1]] + [1, 1]
+        self.register_buffer("weight", torch.cat([weight for weight, _ in parts], 1).T.clone())
         self.register_buffer("bias", torch.cat([bias for _, bias in parts]))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         x = x + self.conv2(self.conv1(x))
-        products = torch.addmm(self.bias, x.flatten(0, 1), self.weight).unflatten(0, x.shape[:2])
-        scores = (products[..., -2:-1] + products[..., -1:].transpose(1, 2)).relu_()  # (B, N, N)
-        if not self.projected:
-            return x.baddbmm_(scores, products[..., :-2])
-        own, values = products[..., :-2].chunk(2, dim=-1)
-        return torch.baddbmm(own, scores, values)
+        *own, values, a, b = F.linear(x, self.weight, self.bias).split(self.widths, dim=2)
+        scores = (a + b.transpose(1, 2)).relu_()  # (B, N, N)
+        return (own[0] if own else x) + scores @ values
 
 
 class FoldedFusion(nn.Module):
-    """Fusion of block outputs that lack their shifts: (B, N_s, C) per scale, changed in place, to (B, N_t, C).
+    """Fusion of block outputs that lack their shifts: (B, N_s, C) per scale to (B, N_t, C).
 
     shifts: per source (C,), what is missing in the features of all its nodes.
     """
@@ -149,25 +149,20 @@ class FoldedFusion(nn.Module):
             self.register_buffer(f"shift_{t}", shift)  # (N_t, C)
 
     def forward(self, features: list[torch.Tensor]) -> list[torch.Tensor]:
-        sources = features if self.sequential else [x.clone() for x in features]
-        fused = list(features)
+        current, fused = list(features), []
         for t in range(self.target_count):
-            for s, source in enumerate(sources):
-                if s == t:
-                    continue
-                transfer = getattr(self, f"transfer_{s}_{t}").expand(source.shape[0], -1, -1)
-                if t == len(fused):
-                    fused.append(torch.bmm(transfer, source))
-                else:
-                    fused[t].baddbmm_(transfer, source)
-        return [x.add_(getattr(self, f"shift_{t}")) for t, x in enumerate(fused)]
+            parts = [current[t]] if t < len(features) else []
+            parts += [getattr(self, f"transfer_{s}_{t}") @ x for s, x in enumerate(current) if s != t]
+            fused.append(sum(parts[1:], start=parts[0]))
+            if self.sequential and t < len(features):
+                current[t] = fused[t]
+        return [x + getattr(self, f"shift_{t}") for t, x in enumerate(fused)]
 
 
 class FoldedOutput(nn.Module):
-    """The last fusion and the output convolution of scale t on projected features: (B, N, 6 S) to (B, R, 3).
+    """The last fusion and the output convolution of scale t on projected features: (B, N, NUMBERS) to (B, R, 3).
 
-    N: nodes of all scales together. Per node and output scale the 6 numbers are its features times the two weights of
-    that scale's output convolution.
+    N: nodes of all scales together. The numbers of a node are its features times the two weights of the convolution.
     """
 
     def __init__(
@@ -178,16 +173,14 @@ class FoldedOutput(nn.Module):
         own = torch.zeros_like(A)
         own[torch.arange(len(A)), real_nodes] = A[torch.arange(len(A)), real_nodes]
         mixing = torch.stack([own, A - own]) @ fusion_matrix(fusion)[t]  # (2, R, N)
-        self.register_buffer("mixing", mixing.permute(1, 2, 0).flatten(1))  # columns: node, then weight
+        self.register_buffer("mixing", mixing.permute(1, 2, 0).flatten(1)[None])  # columns: node, then weight
         constant = fuse_constants(fusion, shifts)[t]
         shift = own @ constant @ layer.weight[0] + (A - own) @ constant @ layer.weight[1] + layer.bias
-        self.register_buffer("shift", shift[:, None])
-        self.columns = slice(6 * t, 6 * t + 6)
+        self.register_buffer("shift", shift)
 
     def forward(self, numbers: torch.Tensor) -> torch.Tensor:
-        B, N, _ = numbers.shape
-        values = numbers[..., self.columns].unflatten(-1, (2, 3)).permute(1, 2, 0, 3).reshape(2 * N, 3 * B)
-        return ((self.mixing @ values).unflatten(1, (B, 3)) + self.shift).transpose(0, 1)
+        values = numbers.reshape(-1, self.mixing.shape[2], NUMBERS // 2)
+        return self.mixing @ values + self.shift
 
 
 def batch_norm_map(bn: nn.BatchNorm1d) -> tuple[torch.Tensor, torch.Tensor]:
