@@ -7,8 +7,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from lib.cli import add_traceback_argument, add_weights_argument, run_command
-from lib.lifting.export import export
-from lib.lifting.lifter import PRETRAINED, load_model
+from lib.lifting import PRETRAINED
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -30,6 +29,9 @@ def parse_arguments() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_arguments()
+    from lib.lifting.export import export  # here, for torch takes seconds, which --help does not need
+    from lib.lifting.lifter import load_model
+
     model, faces = load_model(args.weights)
     for path in args.output:
         difference = export(model, faces, path)

@@ -1,6 +1,8 @@
 """The network as one file for other programs: ONNX (.onnx) or PyTorch's exported program (.pt2)."""
 
+import copy
 import json
+import warnings
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
@@ -14,7 +16,7 @@ from lib.files import replacing
 from lib.joints import HUMAN36M_17
 from lib.lifting.pose_sequence import MESH_NAMES
 from lib.models.factory import can_fold
-from lib.models.folded import FoldedBlock, FoldedConv, FoldedHGN, fold
+from lib.models.folded import FoldedHGN, fold
 
 INPUT_NAME = "pose2d"
 OUTPUT_NAMES = ("pose3d", *(f"mesh_{name}" for name in MESH_NAMES))
@@ -23,11 +25,13 @@ TOLERANCE = 1e-5
 
 CHECKED_BATCHES = (1, 2, 7)
 
+EXAMPLE = torch.zeros(2, len(HUMAN36M_17), 2)
+"""Two samples: where the example has one, a size would be taken for a constant."""
+
 Run = Callable[[np.ndarray], list[np.ndarray]]
 """An opened file: pose2d to all outputs."""
 
 OPSET = 17
-IR_VERSION = 8
 """Of ONNX: as old as what is written allows, for old runtimes."""
 
 
@@ -49,8 +53,8 @@ def export(model: nn.Module, faces: tuple[np.ndarray, ...], path: str | Path) ->
             "MODEL.attention nonlocal"
         )
     write, load = formats[path.suffix.lower()]
-    model = model.cpu().float().eval()
-    network = fold(model)
+    model = copy.deepcopy(model).cpu().float().eval()  # the caller's stays as and where it is
+    network = _FlatOutput(fold(model))
     try:
         with replacing(path) as temporary:
             write(network, temporary, metadata(faces))
@@ -94,9 +98,22 @@ def compare(model: nn.Module, run: Run) -> float:
     return largest
 
 
-def _write_onnx(network: FoldedHGN, path: Path, texts: dict[str, str]) -> None:
+def _write_onnx(network: "_FlatOutput", path: Path, texts: dict[str, str]) -> None:
     (onnx,) = _import("onnx")
-    model = onnx_model(network)
+    with warnings.catch_warnings():
+        # The exporter that traces is deprecated, but the one that follows it needs onnxscript and writes nothing better.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        torch.onnx.export(
+            network,
+            (EXAMPLE,),
+            str(path),
+            input_names=[INPUT_NAME],
+            output_names=list(OUTPUT_NAMES),
+            dynamic_axes={name: {0: "batch"} for name in (INPUT_NAME, *OUTPUT_NAMES)},
+            opset_version=OPSET,
+            dynamo=False,
+        )
+    model = onnx.load(str(path))
     onnx.helper.set_model_props(model, texts)
     onnx.checker.check_model(model)
     onnx.save(model, str(path))
@@ -108,11 +125,9 @@ def _open_onnx(path: Path) -> Run:
     return lambda pose2d: session.run(list(OUTPUT_NAMES), {INPUT_NAME: pose2d})
 
 
-def _write_pt2(network: FoldedHGN, path: Path, texts: dict[str, str]) -> None:
-    # An example of two samples: what is 1 in the example would be taken for a constant.
-    example = torch.zeros(2, len(HUMAN36M_17), 2)
+def _write_pt2(network: "_FlatOutput", path: Path, texts: dict[str, str]) -> None:
     shapes = {"pose2d": {0: torch.export.Dim("batch", min=1)}}
-    program = torch.export.export(_FlatOutput(network), (example,), dynamic_shapes=shapes, strict=False)
+    program = torch.export.export(network, (EXAMPLE,), dynamic_shapes=shapes, strict=False)
     for node in program.graph.nodes:
         node.meta.pop("stack_trace", None)  # lines of this project under the paths of this machine
     torch.export.save(program, path, extra_files={"metadata.json": json.dumps(texts)})
@@ -134,76 +149,10 @@ def _import(*names: str) -> list:
 class _FlatOutput(nn.Module):
     """A network whose output is a flat tuple."""
 
-    def __init__(self, network: nn.Module):
+    def __init__(self, network: FoldedHGN):
         super().__init__()
         self.network = network
 
     def forward(self, pose2d: torch.Tensor) -> tuple[torch.Tensor, ...]:
         output = self.network(pose2d)
         return output.pose3d, *output.meshes
-
-
-def onnx_model(network: FoldedHGN):
-    """`FoldedHGN.forward` as an onnx.ModelProto, operation by operation under the same names."""
-    (onnx,) = _import("onnx")
-    nodes, constants = [], []
-
-    def op(kind: str, *inputs, outputs: int = 1, **attributes):
-        """Append an operation; inputs: names of values, or tensors, which become constants. Returns its output names."""
-        names = []
-        for value in inputs:
-            if isinstance(value, torch.Tensor):
-                constants.append(onnx.numpy_helper.from_array(value.numpy(), f"constant_{len(constants)}"))
-                value = constants[-1].name
-            names.append(value)
-        made = [f"{kind.lower()}_{len(nodes)}_{i}" for i in range(outputs)]
-        nodes.append(onnx.helper.make_node(kind, names, made, **attributes))
-        return made[0] if outputs == 1 else made
-
-    def conv(layer: FoldedConv, x: str) -> str:
-        own = op("MatMul", op("Mul", x, layer.own), layer.own_weight)
-        others = op("MatMul", op("MatMul", layer.others[0], x), layer.others_weight)
-        return op("Relu", op("Add", op("Add", own, layer.bias), others))
-
-    def block(layer: FoldedBlock, x: str) -> str:
-        x = op("Add", x, conv(layer.conv2, conv(layer.conv1, x)))
-        products = op("Add", op("MatMul", x, layer.weight), layer.bias)
-        columns = layer.weight.shape[1] - 2
-        widths = torch.tensor([columns // 2, columns // 2, 1, 1] if layer.projected else [columns, 1, 1])
-        *parts, a, b = op("Split", products, widths, outputs=len(widths), axis=2)
-        scores = op("Relu", op("Add", a, op("Transpose", b, perm=[0, 2, 1])))
-        return op("Add", parts[0] if layer.projected else x, op("MatMul", scores, parts[-1]))
-
-    x = op("Relu", op("Gemm", op("Flatten", INPUT_NAME), network.input.weight, network.input.bias))
-    features = [op("Reshape", x, torch.tensor([-1, *network.input.shape]))]
-    for fusion, stage in zip(network.fusions, network.stages, strict=True):
-        fused = list(features)
-        for t in range(fusion.target_count):
-            for s in range(len(features)):
-                if s == t:
-                    continue
-                source = fused[s] if fusion.sequential else features[s]
-                part = op("MatMul", getattr(fusion, f"transfer_{s}_{t}")[0], source)
-                if t == len(fused):
-                    fused.append(part)
-                else:
-                    fused[t] = op("Add", fused[t], part)
-        fused = [op("Add", x, getattr(fusion, f"shift_{t}")) for t, x in enumerate(fused)]
-        features = [block(layer, x) for layer, x in zip(stage, fused, strict=True)]
-    numbers = op("Concat", *features, axis=1)
-    width = network.outputs[0].columns.stop
-    groups = op("Split", numbers, torch.full((len(network.outputs),), width), outputs=len(network.outputs), axis=2)
-    shapes = {}
-    for name, layer, group in zip(OUTPUT_NAMES, network.outputs, groups, strict=True):
-        values = op("Reshape", group, torch.tensor([-1, layer.mixing.shape[1], 3]))
-        op("Add", op("MatMul", layer.mixing, values), layer.shift[:, 0])
-        nodes[-1].output[0] = name
-        shapes[name] = [layer.mixing.shape[0], 3]
-
-    def declared(name: str, shape: list[int]):
-        return onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["batch", *shape])
-
-    inputs = [declared(INPUT_NAME, [network.input.shape[0], 2])]
-    graph = onnx.helper.make_graph(nodes, "HGN", inputs, [declared(n, s) for n, s in shapes.items()], constants)
-    opset = onnx.helper.make_opsetid("", OPSET)
-    return onnx.helper.make_model(graph, opset_imports=[opset], ir_version=IR_VERSION, producer_name="hgn")
