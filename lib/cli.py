@@ -51,7 +51,7 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--gpu",
         metavar="LIST",
-        help="CUDA devices to use, for example 0 or 0,1 (several: DataParallel, the batch is split among them); "
+        help="CUDA devices to use, for example 0 or 0,1 (several: DataParallel, the batch is split among them), or cpu; "
         "default: the first CUDA device, or the CPU where there is none",
     )
     add_traceback_argument(parser)

@@ -3,28 +3,30 @@
 import sys
 
 import torch
+from torch import nn
 
 from lib.distributed import ALONE, Group
 from lib.errors import UserError
 
 
 def choose_devices(gpu: str | None, group: Group = ALONE) -> list[torch.device]:
-    """Devices of --gpu, the first holds the model; without CUDA the CPU, with one line when GPUs were asked for.
+    """Devices of --gpu, the first holds the model: "cpu", or numbers of CUDA devices as in "0,1".
 
-    Under torchrun each rank has one: its host's devices of --gpu, by default all, are dealt out in order.
+    None is the first CUDA device, or the CPU where there is none. Where numbers are given and there is no CUDA device, it
+    is the CPU too, with a warning. Under torchrun each rank has one: its host's devices of --gpu, by default all, are
+    dealt out in order.
     """
+    numbers = None if gpu is None else _device_numbers(gpu)
     if not torch.cuda.is_available():
-        if gpu is not None and group.is_main:
+        if numbers and group.is_main:
             print(f"--gpu {gpu}: no CUDA device here, running on the CPU", file=sys.stderr)
         return [torch.device("cpu")]
-    try:
-        everything = range(torch.cuda.device_count())
-        numbers = [int(n) for n in gpu.split(",")] if gpu else list(everything if group.size > 1 else [0])
-    except ValueError:
-        raise UserError(f"--gpu {gpu}: write device numbers separated by commas, for example 0,1") from None
-    missing = [n for n in numbers if not 0 <= n < torch.cuda.device_count()]
-    if missing or len(set(numbers)) < len(numbers):
-        raise UserError(f"--gpu {gpu}: this machine has the devices 0 to {torch.cuda.device_count() - 1}, each once")
+    if numbers is None:
+        numbers = list(range(torch.cuda.device_count())) if group.size > 1 else [0]
+    if not numbers:
+        return [torch.device("cpu")]
+    if max(numbers) >= torch.cuda.device_count():
+        raise UserError(f"--gpu {gpu}: this machine has the devices 0 to {torch.cuda.device_count() - 1}")
     if group.size > 1:
         if group.local_rank >= len(numbers):
             raise UserError(
@@ -33,6 +35,26 @@ def choose_devices(gpu: str | None, group: Group = ALONE) -> list[torch.device]:
         numbers = [numbers[group.local_rank]]
         torch.cuda.set_device(numbers[0])
     return [torch.device("cuda", n) for n in numbers]
+
+
+def _device_numbers(gpu: str) -> list[int]:
+    """The numbers in --gpu, none for "cpu"."""
+    if gpu == "cpu":
+        return []
+    try:
+        numbers = [int(n) for n in gpu.split(",")]
+    except ValueError:
+        numbers = [-1]
+    if min(numbers) < 0 or len(set(numbers)) < len(numbers):
+        raise UserError(
+            f"--gpu '{gpu}': write numbers of CUDA devices, each once, separated by commas, for example 0,1; or cpu"
+        )
+    return numbers
+
+
+def data_parallel(model: nn.Module, devices: list[torch.device]) -> nn.Module:
+    """`model`, which lies on the first of the devices, or a network that splits each batch among several GPUs."""
+    return nn.DataParallel(model, [device.index for device in devices]) if len(devices) > 1 else model
 
 
 def to_device(values: torch.Tensor, device: torch.device) -> torch.Tensor:

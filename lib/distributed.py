@@ -122,7 +122,8 @@ def process_group() -> Iterator[Group]:
     if size == 1:
         yield ALONE
         return
-    dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo", timeout=STEP_TIMEOUT)
+    # Both where there are GPUs: with --gpu cpu, ranks compute on the CPU there.
+    dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo", timeout=STEP_TIMEOUT)
     patient = dist.new_group(backend="gloo", timeout=PATIENCE)
     group = Group(dist.get_rank(), size, int(os.environ["LOCAL_RANK"]), patient)
     here = f"rank {group.rank} on {socket.gethostname()}"

@@ -89,7 +89,7 @@ def parse_arguments() -> argparse.Namespace:
         help="lift the mirrored person too and average the joints: twice the work, some mm less error",
     )
     parser.add_argument(
-        "--gpu", metavar="N", help="CUDA device; default: the first one, or the CPU where there is none"
+        "--gpu", metavar="N", help="CUDA device, or cpu; default: the first device, or the CPU where there is none"
     )
     add_traceback_argument(parser)
     return parser.parse_args()

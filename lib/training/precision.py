@@ -5,7 +5,6 @@ from contextlib import contextmanager
 
 import torch
 from torch import nn
-from tqdm import tqdm
 
 from lib.models.hgn import HGNOutput
 
@@ -15,45 +14,53 @@ def accelerate(
 ) -> Callable[[torch.Tensor], HGNOutput]:
     """The forward pass of a training step: network itself, compiled, or in bfloat16; parameters stay float32.
 
-    compiling: "on", "off" or "auto", which compiles on a GPU (CUDA graphs: a step is a thousand small kernels) that
-    trains alone, not on a CPU, where minutes of compiling gain little (docs/benchmarks.md). precision: "bf16" runs
-    products in bfloat16; for "fp32" and "tf32" see `matmul_precision`.
+    compiling: "on", "off" or "auto", which is off (docs/benchmarks.md says why). precision: "bf16" runs products in
+    bfloat16; for "fp32" and "tf32" see `matmul_precision`. `network` itself is not changed.
     """
-    on_gpu = device.type == "cuda"
-    forward = network
-    alone = not isinstance(network, (nn.DataParallel, nn.parallel.DistributedDataParallel))
-    if compiling == "on" or (compiling == "auto" and on_gpu and alone):
-        forward = CompiledForward(network, "reduce-overhead" if on_gpu else "default")
-    return _in_bfloat16(forward, device) if precision == "bf16" else forward
+    if precision == "bf16":
+        network = _in_bfloat16(network)
+    return CompiledForward(network, device) if compiling == "on" else network
 
 
 class CompiledForward:
-    """torch.compile of a network; where compiling fails it tells so in one line and runs the network as it is."""
+    """torch.compile of a network, on a GPU with CUDA graphs, since a step is a thousand small kernels.
 
-    def __init__(self, network: nn.Module, mode: str):
-        self.network = network
-        self.forward = torch.compile(network, mode=mode)
+    It is compiled for batches of the first one's shape. Others, as the last one of an epoch, run uncompiled: compiling
+    again takes longer than they all do. Where compiling fails, torch's error ends the training.
+    """
+
+    def __init__(self, network: nn.Module, device: torch.device):
+        self.network, self.on_gpu = network, device.type == "cuda"
+        self.compiled = torch.compile(network, mode="reduce-overhead" if self.on_gpu else "default", dynamic=False)
+        self.shape: torch.Size | None = None
 
     def __call__(self, pose2d: torch.Tensor) -> HGNOutput:
-        try:
-            return self.forward(pose2d)
-        except (RuntimeError, ImportError, OSError) as error:
-            lost_rank = isinstance(error, torch.distributed.DistError)  # another process's failure, not the compiler's
-            if self.forward is self.network or lost_rank:
-                raise
-            reason = " ".join(str(error).split())[:120]
-            tqdm.write(f"TRAIN.compile: torch.compile failed ({type(error).__name__}: {reason}); going on without it")
-            self.forward = self.network
+        self.shape = self.shape or pose2d.shape
+        if pose2d.shape != self.shape:
             return self.network(pose2d)
+        if self.on_gpu:
+            torch.compiler.cudagraph_mark_step_begin()  # results of the step before may be overwritten
+        return self.compiled(pose2d)
 
 
-def _in_bfloat16(forward: Callable, device: torch.device) -> Callable[[torch.Tensor], HGNOutput]:
-    def run(pose2d: torch.Tensor) -> HGNOutput:
-        with torch.autocast(device.type, torch.bfloat16):
-            pose3d, meshes = forward(pose2d)
+def _in_bfloat16(network: nn.Module) -> nn.Module:
+    """DataParallel computes in threads of its own, and autocast holds for one thread: there it belongs to each replica."""
+    if isinstance(network, nn.DataParallel):
+        return nn.DataParallel(InBfloat16(network.module), network.device_ids)
+    return InBfloat16(network)
+
+
+class InBfloat16(nn.Module):
+    """A network whose products run in bfloat16, with float32 outputs. It shares the network's parameters."""
+
+    def __init__(self, network: nn.Module):
+        super().__init__()
+        self.network = network
+
+    def forward(self, pose2d: torch.Tensor) -> HGNOutput:
+        with torch.autocast(pose2d.device.type, torch.bfloat16):
+            pose3d, meshes = self.network(pose2d)
         return HGNOutput(pose3d.float(), tuple(mesh.float() for mesh in meshes))
-
-    return run
 
 
 @contextmanager

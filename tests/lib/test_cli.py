@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from lib.cli import add_common_arguments, config_of, notice, run_command
-from lib.device import choose_devices
+from lib.device import choose_devices, data_parallel
+from lib.distributed import Group
 from lib.errors import Stopped, UserError
 
 
@@ -118,11 +119,33 @@ def test_the_gpus_asked_for_are_used_in_their_order(gpus):
     assert choose_devices(None) == [torch.device("cuda", 0)]
 
 
-@pytest.mark.parametrize("gpu", ["3", "-1", "0,0", "a", "0;1", "0,", "1.5"])
-def test_gpus_that_are_not_there_are_one_line(gpus, gpu):
+@pytest.mark.parametrize("count", [0, 3])
+def test_the_cpu_can_be_asked_for_with_and_without_gpus(gpus, capfd, count):
+    gpus(count)
+    assert choose_devices("cpu") == [torch.device("cpu")]
+    assert choose_devices("cpu", Group(rank=1, size=2, local_rank=1)) == [torch.device("cpu")]
+    assert capfd.readouterr() == ("", "")
+
+
+def test_gpus_that_are_not_there_are_one_line(gpus):
     gpus(3)
-    with pytest.raises(UserError, match=f"^--gpu {gpu}: "):
+    with pytest.raises(UserError, match=r"^--gpu 3: this machine has the devices 0 to 2$"):
+        choose_devices("3")
+
+
+@pytest.mark.parametrize("count", [0, 3])
+@pytest.mark.parametrize("gpu", ["", "x", "-1", "0,0", "0;1", "0,", "1.5", "cpu,0", "CPU"])
+def test_what_names_no_devices_is_refused_in_one_line_with_and_without_gpus(gpus, gpu, count):
+    gpus(count)
+    with pytest.raises(UserError, match=rf"^--gpu '{gpu}': write numbers of CUDA devices.*; or cpu$"):
         choose_devices(gpu)
+
+
+def test_several_gpus_share_each_batch_and_one_device_runs_the_network_itself(monkeypatch):
+    network = torch.nn.Linear(2, 2)
+    assert data_parallel(network, [torch.device("cpu")]) is network
+    monkeypatch.setattr(torch.nn, "DataParallel", lambda module, devices: (module, devices))
+    assert data_parallel(network, [torch.device("cuda", 2), torch.device("cuda", 0)]) == (network, [2, 0])
 
 
 def test_notices_go_to_stderr(capfd):

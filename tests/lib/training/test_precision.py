@@ -1,5 +1,8 @@
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 import torch
+from torch import nn
 
 from lib.device import to_device
 from lib.training.precision import accelerate, matmul_precision
@@ -8,32 +11,61 @@ CPU = torch.device("cpu")
 
 
 @pytest.mark.parametrize("compiling", ["auto", "off"])
-def test_on_a_cpu_nothing_is_compiled_unless_wanted(small_hgn, compiling):
-    assert accelerate(small_hgn, compiling, "fp32", CPU) is small_hgn
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_nothing_is_compiled_unless_wanted(small_hgn, compiling, device):
+    assert accelerate(small_hgn, compiling, "fp32", torch.device(device)) is small_hgn
 
 
-def test_where_compiling_fails_one_line_says_so_once_and_the_outputs_are_the_network_s(small_hgn, monkeypatch, capsys):
-    def no_compiler(network, mode):
+@pytest.fixture
+def compilations(monkeypatch):
+    """Networks whose "compiled" form counts its calls; the list of all batch sizes it was called with."""
+    sizes = []
+
+    def compile_(network, mode, dynamic):
+        assert dynamic is False
+
         def call(pose2d):
-            raise RuntimeError("no C++\ncompiler")
+            sizes.append(len(pose2d))
+            return network(pose2d)
 
         return call
 
-    monkeypatch.setattr(torch, "compile", no_compiler)
+    monkeypatch.setattr(torch, "compile", compile_)
+    return sizes
+
+
+def test_only_batches_of_the_first_one_s_size_are_run_compiled(small_hgn, compilations):
     forward = accelerate(small_hgn.eval(), "on", "fp32", CPU)
-    pose2d = torch.randn(3, 5, 2)
-    for _ in range(2):
+    for count in (4, 3, 4):
+        pose2d = torch.randn(count, 5, 2)
         assert torch.equal(forward(pose2d).pose3d, small_hgn(pose2d).pose3d)
-    assert capsys.readouterr().out == (
-        "TRAIN.compile: torch.compile failed (RuntimeError: no C++ compiler); going on without it\n"
-    )
+    assert compilations == [4, 4]
 
 
-def test_an_error_of_the_network_itself_is_not_hidden(small_hgn, monkeypatch, capsys):
-    monkeypatch.setattr(torch, "compile", lambda network, mode: network)
+def test_what_fails_in_a_compiled_network_is_not_hidden_and_not_tried_again(small_hgn, compilations):
     forward = accelerate(small_hgn, "on", "fp32", CPU)
     with pytest.raises(RuntimeError):
         forward(torch.randn(3, 7, 2))  # seven joints for a graph of five
+    assert compilations == [3]
+
+
+@pytest.mark.parametrize("compiling", ["off", "on"])
+def test_each_replica_of_data_parallel_runs_in_bfloat16_although_autocast_holds_for_one_thread(
+    small_hgn, compilations, compiling
+):
+    parallel = nn.DataParallel(small_hgn)
+    forward = accelerate(parallel, compiling, "bf16", CPU)
+    network = forward.network if compiling == "on" else forward
+    assert isinstance(network, nn.DataParallel)
+    assert network is not parallel
+    assert parallel.module is small_hgn
+    seen = []
+    small_hgn.stages[0][0].res.conv1.gconv.register_forward_hook(lambda module, x, y: seen.append(y.dtype))
+    with ThreadPoolExecutor(1) as pool:  # as parallel_apply calls a replica, with autocast's state of the main thread
+        output = pool.submit(network.module, torch.randn(4, 5, 2)).result()
+    assert seen == [torch.bfloat16]
+    assert {x.dtype for x in (output.pose3d, *output.meshes)} == {torch.float32}
+    assert {id(p) for p in network.parameters()} == {id(p) for p in small_hgn.parameters()}
 
 
 def test_bf16_gives_float32_outputs_near_the_exact_ones_and_trains_float32_parameters(small_hgn):
