@@ -5,6 +5,7 @@ import platform
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,29 +13,59 @@ import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+TURN = 0.05
+"""Seconds that a turn lasts at least, see `interleaved`."""
+
+
+@dataclass(frozen=True)
+class Times:
+    """Seconds, or ratios of seconds, of every round, values (rounds,)."""
+
+    values: np.ndarray
+
+    @property
+    def median(self) -> float:
+        return float(np.median(self.values))
+
+    @property
+    def quartiles(self) -> tuple[float, float]:
+        """Between these lies the middle half of the rounds."""
+        low, high = np.quantile(self.values, [0.25, 0.75])
+        return float(low), float(high)
+
+    def over(self, other: "Times") -> "Times":
+        """Round by round, these times divided by the other ones."""
+        return Times(self.values / other.values)
+
 
 def interleaved(
     functions: dict[str, Callable[[], Any]], rounds: int, synchronize: Callable[[], None]
-) -> dict[str, float]:
-    """Median seconds of each function over `rounds` rounds in which all take turns, after one round of warm-up.
+) -> dict[str, Times]:
+    """Seconds of a call of each function, over `rounds` rounds in which all take turns, after one round of warm-up.
 
-    Taking turns, whatever else the machine does meets all of them alike. synchronize: waits for the device.
+    Taking turns, whatever else the machine does meets all of them alike. A turn of a function that takes less than TURN
+    seconds is several calls, of which the mean counts: a clock and the caches of a single short call say little.
+    synchronize: waits for the device.
     """
+    calls = dict.fromkeys(functions, 1)
     seconds = {name: [] for name in functions}
     for _ in range(rounds + 1):
         for name, function in functions.items():
             synchronize()
             start = time.perf_counter()
-            function()
+            for _ in range(calls[name]):
+                function()
             synchronize()
-            seconds[name].append(time.perf_counter() - start)
-    return {name: float(np.median(values[1:])) for name, values in seconds.items()}
+            seconds[name].append((time.perf_counter() - start) / calls[name])
+        if len(seconds[name]) == 1:
+            calls = {name: max(1, round(TURN / max(first, 1e-6))) for name, (first,) in seconds.items()}
+    return {name: Times(np.array(values[1:])) for name, values in seconds.items()}
 
 
 def product_rate(device: torch.device, rounds: int, synchronize: Callable[[], None], size: int = 2048) -> float:
     """Floating-point operations per second of a float32 product of two (size, size) matrices."""
     a, b = torch.randn(2, size, size, device=device)
-    return 2 * size**3 / interleaved({"product": lambda: a @ b}, rounds, synchronize)["product"]
+    return 2 * size**3 / interleaved({"product": lambda: a @ b}, rounds, synchronize)["product"].median
 
 
 def count_operations(function: Callable[[], Any]) -> int:

@@ -134,7 +134,7 @@ def epoch(cfg: Config, scales: list[GraphScale], steps: int, device: torch.devic
             after.append(seconds - whole[-1])
         testing = interleaved(
             {"test": lambda: predict(model, test.pose2d, cfg.TEST.batch_size, device)}, 3, lambda: _wait(device)
-        )["test"]
+        )["test"].median
     median = {"steps": np.median(whole[1:]), "bare": np.median(alone[1:]), "after": np.median(after[1:]) - testing}
     return {name: float(value) for name, value in median.items()}
 

@@ -1,5 +1,7 @@
 import json
+import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,14 +10,17 @@ import main.benchmark
 from data.Human36M.annotations import read_subject
 from lib.cli import run_command
 from main.benchmarking.large_subject import SUBJECT, write_large_subject
-from main.benchmarking.measure import interleaved
+from main.benchmarking.measure import TURN, Times, interleaved
+from main.benchmarking.rows import Row
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
 def run(monkeypatch):
     """Run main/benchmark.py, all of it in this process and without the curves' pictures; returns its exit code."""
-    monkeypatch.setattr(main.benchmark, "in_new_process", lambda function, *arguments: function(*arguments))
     monkeypatch.setattr("lib.training.reporter.draw_curves", lambda *arguments: None)
+    monkeypatch.setattr("main.benchmarking.rows.in_new_process", lambda function, *arguments: function(*arguments))
 
     def start(*arguments) -> int:
         monkeypatch.setattr(sys, "argv", ["main/benchmark.py", *map(str, arguments)])
@@ -55,21 +60,63 @@ def test_rounds_below_one_are_refused_in_one_line(run, capsys):
     assert capsys.readouterr().err == "error: --rounds 0: give 1 or more\n"
 
 
-def test_functions_take_turns_and_the_first_round_does_not_count(monkeypatch):
+@pytest.fixture
+def clocked(monkeypatch):
+    """A function of a name that takes the given seconds, call after call, on a clock of its own; and all calls."""
     calls, clock = [], [0.0]
-    seconds = {"a": [100, 1, 2, 9], "b": [200, 5, 3, 4]}
+    monkeypatch.setattr("time.perf_counter", lambda: clock[0])
 
-    def function(name):
+    def function(name, seconds):
         def work():
-            clock[0] += seconds[name][calls.count(name)]
+            clock[0] += seconds[min(calls.count(name), len(seconds) - 1)]
             calls.append(name)
 
         return work
 
-    monkeypatch.setattr("time.perf_counter", lambda: clock[0])
-    medians = interleaved({name: function(name) for name in "ab"}, rounds=3, synchronize=lambda: None)
+    return function, calls
+
+
+def test_functions_take_turns_and_the_first_round_does_not_count(clocked):
+    function, calls = clocked
+    functions = {"a": function("a", [100, 1, 2, 9]), "b": function("b", [200, 5, 3, 4])}
+    times = interleaved(functions, rounds=3, synchronize=lambda: None)
     assert calls == ["a", "b"] * 4
-    assert medians == {"a": 2, "b": 4}
+    assert {name: t.values.tolist() for name, t in times.items()} == {"a": [1, 2, 9], "b": [5, 3, 4]}
+    assert times["a"].median == 2
+    assert times["a"].quartiles == (1.5, 5.5)
+    assert times["b"].over(times["a"]).values.tolist() == [5, 1.5, pytest.approx(4 / 9)]
+
+
+def test_a_turn_of_a_short_function_is_the_mean_of_so_many_calls_that_it_lasts(clocked):
+    function, calls = clocked
+    functions = {"short": function("short", [TURN / 4, 0.01, 0.02, 0.03, 0.04]), "long": function("long", [TURN * 2])}
+    times = interleaved(functions, rounds=1, synchronize=lambda: None)
+    assert calls == ["short", "long"] + ["short"] * 4 + ["long"]
+    assert times["short"].values == pytest.approx([0.025])
+
+
+def test_a_row_shows_median_and_spread_and_the_ratio_is_that_of_each_round():
+    this, plain = Times(np.array([1.0, 2.0, 4.0])), Times(np.array([10.0, 40.0, 40.0]))
+    row = Row.of_times("step", "ms", 1e3, this, plain, ">= 14x")
+    assert (row.this, row.plain, row.ratio) == (2000, 40000, 10)
+    assert row.spread == (1500, 3000)
+    assert row.ratio_spread == (10, 15)
+    assert row.text().split() == ["step", "4e+04", "2000", "ms", "1500..3000", "10.0x", "10.0..15.0x", ">=", "14x"]
+
+
+@pytest.mark.parametrize("command", ["benchmark", "export"])
+def test_help_comes_without_loading_torch(command):
+    program = (
+        "import runpy, sys\n"
+        f"sys.argv = ['{command}.py', '--help']\n"
+        "try:\n"
+        f"    runpy.run_path('main/{command}.py', run_name='__main__')\n"
+        "finally:\n"
+        "    print(sorted({'torch', 'matplotlib', 'scipy', 'onnx'} & set(sys.modules)))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert "--traceback" in done.stdout
+    assert done.stdout.splitlines()[-1] == "[]"
 
 
 def test_the_large_subject_is_read_by_the_ordinary_reader(tmp_path):
@@ -84,7 +131,7 @@ def test_the_large_subject_is_read_by_the_ordinary_reader(tmp_path):
 
 
 def test_scaling_measures_every_count_of_processes_and_nothing_else(run, tmp_path, monkeypatch):
-    monkeypatch.setattr(main.benchmark, "process_limit", lambda: 2)
+    monkeypatch.setattr("main.benchmarking.scaling.process_limit", lambda: 2)
     assert run("--quick", "--scaling", "--json", tmp_path / "numbers.json") == 0
     one, two = json.loads((tmp_path / "numbers.json").read_text())["rows"]
     assert (one["name"], two["name"]) == ("training, 1 process", "training, 2 processes")
@@ -95,6 +142,6 @@ def test_scaling_measures_every_count_of_processes_and_nothing_else(run, tmp_pat
 
 @pytest.mark.parametrize("count", [0, 3])
 def test_more_processes_than_devices_or_none_are_refused_in_one_line(run, capsys, monkeypatch, count):
-    monkeypatch.setattr(main.benchmark, "process_limit", lambda: 2)
+    monkeypatch.setattr("main.benchmarking.scaling.process_limit", lambda: 2)
     assert run("--scaling", count) == 2
     assert capsys.readouterr().err == f"error: --scaling {count}: give 1 to 2, the GPUs or CPU cores of this host\n"
