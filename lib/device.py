@@ -57,6 +57,14 @@ def data_parallel(model: nn.Module, devices: list[torch.device]) -> nn.Module:
     return nn.DataParallel(model, [device.index for device in devices]) if len(devices) > 1 else model
 
 
+def to_device_together(tensors: list[torch.Tensor], device: torch.device) -> list[torch.Tensor]:
+    """`to_device` of several tensors of one type in one copy."""
+    if device.type == "cpu":
+        return tensors
+    parts = to_device(torch.cat([t.flatten() for t in tensors]), device).split([t.numel() for t in tensors])
+    return [part.view(t.shape) for part, t in zip(parts, tensors, strict=True)]
+
+
 def to_device(values: torch.Tensor, device: torch.device) -> torch.Tensor:
     """Values of the CPU on the device; the host does not wait until a GPU has them, as it would for pageable memory."""
     return (values.pin_memory() if device.type == "cuda" else values).to(device, non_blocking=True)

@@ -42,7 +42,7 @@ def main() -> None:
 def run(args: argparse.Namespace, cfg: Config, group: "Group") -> None:
     """One rank's part of the command; rank 0 alone prints and writes."""
     from data import build_table
-    from lib.device import choose_devices
+    from lib.device import choose_devices, data_parallel
     from lib.evaluation.evaluate import build_evaluator
     from lib.evaluation.results import write_images, write_results
     from lib.graph.hierarchy import build_hierarchy
@@ -50,24 +50,24 @@ def run(args: argparse.Namespace, cfg: Config, group: "Group") -> None:
     from lib.run_dir import RunDir, create_run_dir
     from smplpytorch.smplpytorch.load_body import load_body
 
-    device = choose_devices(args.gpu, group)[0]
+    devices = choose_devices(args.gpu, group)
     joints = build_joint_set(cfg)
     path = group.from_main(find_weights(cfg) if group.is_main else None)
     with group.taking_turns():
         body = load_body(cfg.MODEL.smpl_dir, notice if group.is_main else lambda message: None)
         model, scales, content = load_network(path, cfg, lambda: build_hierarchy(cfg, body.faces))
         tables = {name: build_table(cfg, name, "test", body) for name in cfg.DATASET.test_list}
-    model.to(device)
+    network = data_parallel(model.to(devices[0]), devices)
     trained = f", after {content['epoch']} epochs" if isinstance(content.get("epoch"), int) else ""
 
     if group.is_main:
         print(f"weights: {path}")
         folder = create_run_dir(cfg)
-    evaluator = build_evaluator(cfg, tables, joints, device, group)
+    evaluator = build_evaluator(cfg, tables, joints, devices[0], group)
     chosen = path.name.startswith(("best", "final"))
     note = " The weights' epoch may have been chosen on these very test subjects, as published." if chosen else ""
     for name, table in tables.items():
-        report, predictions = evaluator.run(name, model, f"{path}{trained}", note, progress=True)
+        report, predictions = evaluator.run(name, network, f"{path}{trained}", note, progress=True)
         if not group.is_main:
             continue
         print(report.text())

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
-from lib.device import to_device
+from lib.device import to_device_together
 
 
 @dataclass(frozen=True)
@@ -63,11 +63,14 @@ def new_view(batch: Batch, chosen: torch.Tensor, views: ViewRange, generator: to
     B = len(chosen)
 
     def uniform(low, high):
-        return to_device(torch.rand(B, generator=generator) * (high - low) + low, batch.pose3d.device)
+        return torch.rand(B, generator=generator) * (high - low) + low
 
-    yaw, pitch = (uniform(-a, a) * (torch.pi / 180) for a in (views.yaw, views.pitch))
-    focal, size = (torch.exp(uniform(*torch.tensor(r).log().tolist())) for r in (views.focal, views.size))
-    offset = torch.stack([uniform(-1, 1), uniform(-1, 1)], -1) * (1 - size)[:, None]
+    logarithms = (torch.tensor(r).log().tolist() for r in (views.focal, views.size))
+    ranges = (-views.yaw, views.yaw), (-views.pitch, views.pitch), *logarithms, (-1, 1), (-1, 1)
+    yaw, pitch, focal, size, *offset = to_device_together([uniform(*r) for r in ranges], batch.pose3d.device)
+    yaw, pitch = (a * (torch.pi / 180) for a in (yaw, pitch))
+    focal, size = torch.exp(focal), torch.exp(size)
+    offset = torch.stack(offset, -1) * (1 - size)[:, None]
     zero, one = torch.zeros_like(yaw), torch.ones_like(yaw)
     (cy, sy), (cp, sp) = ((torch.cos(a), torch.sin(a)) for a in (yaw, pitch))
     about_y = torch.stack([cy, zero, -sy, zero, one, zero, sy, zero, cy], -1).unflatten(-1, (3, 3))  # row vectors
@@ -145,16 +148,16 @@ def add_detection_noise(pose2d: torch.Tensor, noise: DetectionNoise, generator: 
     height = torch.maximum(extent[:, 1], extent[:, 0] / ratio) * 1.25
     box = torch.stack([height * ratio, height], dim=-1)[:, None]
 
-    def per_joint(values):
-        return to_device(torch.tensor(values), pose2d.device).expand(J)[None, :, None]
-
-    def random(kind, *shape):
-        return to_device(kind(*shape, generator=generator), pose2d.device)
-
-    shift = random(torch.randn, B, J, 2) * per_joint(noise.std) + per_joint(noise.mean)
-    noisy = pose2d + shift * (height / noise.box_shape[0])[:, None, None]
-    anywhere = centre[:, None] + (random(torch.rand, B, J, 2) - 0.5) * box
-    outlier = random(torch.rand, B, J)[..., None] < per_joint(noise.outlier_probability)
+    drawn = [
+        torch.randn(B, J, 2, generator=generator),
+        torch.rand(B, J, 2, generator=generator),
+        torch.rand(B, J, 1, generator=generator),
+    ]
+    per_joint = [torch.tensor(values)[:, None] for values in (noise.mean, noise.std, noise.outlier_probability)]
+    normal, place, chance, mean, std, probability = to_device_together(drawn + per_joint, pose2d.device)
+    noisy = pose2d + (normal * std + mean) * (height / noise.box_shape[0])[:, None, None]
+    anywhere = centre[:, None] + (place - 0.5) * box
+    outlier = chance < probability
     return torch.where(outlier, anywhere, noisy)
 
 

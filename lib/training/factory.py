@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from lib.config import Config
+from lib.device import data_parallel
 from lib.distributed import ALONE, Group, distribute
 from lib.errors import UserError
 from lib.graph.scales import GraphScale
@@ -25,11 +26,7 @@ def build_learner(
     cfg: Config, model: nn.Module, scales: list[GraphScale], devices: list[torch.device], group: Group = ALONE
 ) -> Learner:
     """`model`, which lies on the first of the devices, made to train on all devices and ranks as TRAIN and MODEL say."""
-    network = model
-    if group.size > 1:
-        network = distribute(model, cfg.TRAIN.sync_bn)
-    elif len(devices) > 1:
-        network = nn.DataParallel(model, [device.index for device in devices])
+    network = distribute(model, cfg.TRAIN.sync_bn) if group.size > 1 else data_parallel(model, devices)
     return Learner(
         model,
         accelerate(network, cfg.TRAIN.compile, cfg.TRAIN.precision, devices[0]),

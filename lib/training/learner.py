@@ -66,8 +66,8 @@ class Learner:
         if not self.model.training:
             self.model.train()
         self.guard.begin()
+        self.optimizer.zero_grad(set_to_none=True)  # first, as a compiled forward pass may take over their memory
         losses = self.criterion(self.forward(batch.pose2d), batch)
-        self.optimizer.zero_grad(set_to_none=True)
         (sum(losses.values()) * weight).backward()
         losses = {name: value.detach() for name, value in self.group.mean(losses, weight).items()}
         norm = nn.utils.clip_grad_norm_(self.model.parameters(), GRADIENT_NORM)
@@ -105,9 +105,14 @@ class Learner:
         if self.average:
             self.average.restore(path, content["model_state_dict"], content["average_updates"])
         checkpoint.load_state(self.model, content["trained_state_dict" if self.average else "model_state_dict"], path)
-        fused = self.optimizer.defaults.get("fused")
-        self.optimizer.load_state_dict(content["optim_state_dict"])
-        for group in self.optimizer.param_groups if fused else ():
-            group["fused"] = fused  # which is how this process computes, not what the checkpoint's did
+        self.optimizer.load_state_dict(self._computed_here(content["optim_state_dict"]))
         self.guard.resume(skipped)
         torch.set_rng_state(content["random_state"])
+
+    def _computed_here(self, state: dict[str, Any]) -> dict[str, Any]:
+        """An optimiser's state as this process computes, fused or not, whatever the process did that wrote it: PyTorch
+        looks there when it decides on which device the step counts belong."""
+        fused = self.optimizer.defaults.get("fused")
+        return (
+            state | {"param_groups": [{**group, "fused": fused} for group in state["param_groups"]]} if fused else state
+        )

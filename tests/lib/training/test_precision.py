@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from lib.device import to_device
+from lib.device import to_device, to_device_together
 from lib.training.precision import accelerate, matmul_precision
 
 CPU = torch.device("cpu")
@@ -103,3 +103,13 @@ def test_a_copy_to_a_gpu_is_made_from_pinned_memory_and_not_waited_for():
     assert to_device(Values(), torch.device("cuda")) == (torch.device("cuda"), True, True)
     values = torch.ones(2)
     assert to_device(values, CPU) is values
+
+
+def test_several_tensors_go_to_a_device_in_one_copy(monkeypatch):
+    copies = []
+    monkeypatch.setattr("lib.device.to_device", lambda values, device: copies.append(values) or values)
+    tensors = [torch.rand(3, 2), torch.rand(4), torch.rand(1, 1, 2)]
+    for a, b in zip(to_device_together(tensors, torch.device("cuda")), tensors, strict=True):
+        assert torch.equal(a, b)
+    assert len(copies) == 1
+    assert to_device_together(tensors, CPU) is tensors
