@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import cast
 
 import numpy as np
 
@@ -32,12 +31,12 @@ class PoseSequence:
     fps: float
     image_size: tuple[int, int]
     person: int = 0
-    scores: np.ndarray = cast(np.ndarray, None)  # __post_init__ replaces it, as those of imputed and frames
-    imputed: np.ndarray = cast(np.ndarray, None)
+    scores: np.ndarray = None  # type: ignore[assignment]
+    imputed: np.ndarray = None  # type: ignore[assignment]
     root: np.ndarray | None = None
     meshes: tuple[np.ndarray, ...] = ()
     faces: tuple[np.ndarray, ...] = ()
-    frames: np.ndarray = cast(np.ndarray, None)
+    frames: np.ndarray = None  # type: ignore[assignment]
     camera: tuple[float, ...] | None = None
     assumed: tuple[str, ...] = ()
     quality: Quality | None = None
