@@ -3,26 +3,32 @@
 from collections.abc import Callable
 from pathlib import Path
 
+from data.AMASS.dataset import amass
 from data.detections import with_detections
 from data.Human36M.dataset import human36m
 from data.Human36MNpz.dataset import human36m_npz
 from data.Mocap.dataset import mocap
+from data.MPIINF3DHP.dataset import mpi_inf_3dhp
 from data.source import Source
 from data.Synthetic.dataset import synthetic
 from data.table import load_table
+from data.ThreeDPW.dataset import three_dpw
 from lib.config import Config, DatasetConfig
 from lib.errors import UserError
 from lib.graph.hierarchy import build_hierarchy
 from lib.pose_table import PoseTable
 from smplpytorch.smplpytorch.body_model import BodyModel
 from smplpytorch.smplpytorch.coarse_body import CoarseBody
-from smplpytorch.smplpytorch.load_body import load_body
+from smplpytorch.smplpytorch.load_body import load_body, model_beside
 
 DATASETS: dict[str, Callable[[DatasetConfig, BodyModel], Source]] = {
     "Human36M": human36m,
     "Human36MNpz": human36m_npz,
     "Synthetic": synthetic,
     "Mocap": mocap,
+    "AMASS": amass,
+    "3DPW": three_dpw,
+    "MPIINF3DHP": mpi_inf_3dhp,
 }
 """Name in DATASET.train_list / test_list -> what reads it. Synthetic writes its files at its first use."""
 
@@ -34,8 +40,10 @@ def build_table(cfg: Config, name: str, split: str, body: BodyModel | None = Non
     body = body or load_body(cfg.MODEL.smpl_dir, notice)
     source = DATASETS[name](cfg.DATASET, body)
     poolings = [scale.pooling for scale in build_hierarchy(cfg, body.faces) if scale.pooling is not None]
-    key = f"{body.digest()}-{cfg.MODEL.coarsen_levels}"
-    bodies = {"neutral": CoarseBody(body, poolings)}
+    models = {gender: model_beside(body, gender) for gender in source.genders}
+    bodies = {g: CoarseBody(model, poolings) for g, model in models.items() if g == "neutral" or model is not body}
+    digests = "-".join(models[gender].digest() for gender in bodies)
+    key = f"{digests}-{cfg.MODEL.coarsen_levels}"
     cache = Path(cfg.DATASET.data_dir) / name / "cache"
     table = load_table(source, split, bodies, key, cache, cfg.DATASET.workers)
     if not cfg.DATASET.use_gt_input and cfg.DATASET.detection_file:

@@ -33,6 +33,19 @@ def replacing(path: str | Path, previous: Path | None = None) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def files_below(folder: Path) -> Iterator[Path]:
+    """All files, those in soft-linked folders too; a folder that is reached twice counts once."""
+    seen = set()
+    for root, folders, names in os.walk(folder, followlinks=True):
+        place = os.path.realpath(root)
+        if place in seen:
+            folders.clear()
+            continue
+        seen.add(place)
+        folders.sort()  # which way a folder is reached first decides its files' names
+        yield from (path for path in (Path(root) / name for name in names) if path.is_file())
+
+
 def remove_leftovers(folder: Path) -> None:
     """Remove the temporary files and folders (.*.tmp*) that killed processes left in a folder long ago."""
     for path in folder.glob(".*.tmp*"):

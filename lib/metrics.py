@@ -3,6 +3,8 @@
 Unit in, unit out. "root" is the joint at index 0 unless said otherwise.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
 
@@ -41,6 +43,19 @@ def pa_mpjpe(pred, target):
         return pred.new_tensor(result)
     pred, target = np.asarray(pred, np.float64), np.asarray(target, np.float64)
     return np.sqrt(((procrustes_align(pred, target) - target) ** 2).sum(-1))
+
+
+def pck(errors, threshold: float) -> float:
+    """Share of the joints, 0 to 1, with an error strictly below `threshold`; errors of any shape, unit of `threshold`.
+
+    Percentage of correct keypoints in 3D (Mehta et al., 3DV 2017, use 150 mm).
+    """
+    return float((errors < threshold).mean())
+
+
+def auc(errors, thresholds: Sequence[float]) -> float:
+    """Mean of `pck` over the thresholds: the area under the curve of correct joints, 0 to 1."""
+    return float(np.mean([pck(errors, threshold) for threshold in thresholds]))
 
 
 def procrustes_align(pred: np.ndarray, target: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Prepare data: python main/prepare_data.py mocap --input DIR --output data/Mocap, or check --cfg FILE"""
+"""Prepare data: python main/prepare_data.py mocap or amass --input DIR, or check --cfg FILE"""
 
 import argparse
 import sys
@@ -6,6 +6,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from data.AMASS.importer import import_amass
 from data.check import check
 from data.Mocap.importer import import_mocap
 from lib.cli import add_configuration_arguments, add_traceback_argument, config_of, notice, run_command
@@ -52,13 +53,43 @@ def parse_arguments() -> argparse.Namespace:
         help="SMPL model to fit; default: the built-in body, as in HGN_mocap_*.yml",
     )
 
+    amass = commands.add_parser(
+        "amass",
+        help="turn AMASS's SMPL+H and SMPL-X motions into arrays that HGN_amass_train.yml trains on",
+        description="Reads every SUBSET/SUBJECT/..._poses.npz (SMPL+H) and ..._stageii.npz (SMPL-X) below a folder and keeps "
+        "some frames of each. Cameras are chosen, and the body is posed, at the first start of a training. Nothing is "
+        "written unless everything could be read.",
+    )
+    amass.add_argument("--input", required=True, metavar="DIR", help="folder with AMASS's sub-sets, or one of them")
+    amass.add_argument("--output", default="data/AMASS", metavar="DIR", help="where arrays go (default data/AMASS)")
+    amass.add_argument("--fps", type=float, default=10, help="frames kept per second, nearly (default 10)")
+    for part, default in (("train", "all others"), ("test", "SSM_synced and Transitions_mocap, or the last fifth")):
+        amass.add_argument(
+            f"--{part}-subsets", nargs="+", metavar="NAME", help=f"sub-sets of the {part} split (default: {default})"
+        )
+        amass.add_argument(
+            f"--{part}-subjects", nargs="+", metavar="NAME", help="subjects of it: 01, or CMU/01 in one sub-set only"
+        )
+    amass.add_argument("--seed", type=int, default=0, help="seed of the cameras (default 0)")
+    amass.add_argument(
+        "--nan-frames",
+        choices=("refuse", "drop"),
+        default="refuse",
+        help="what to do with frames that hold NaN (default refuse)",
+    )
+    amass.add_argument(
+        "--skip-damaged",
+        action="store_true",
+        help="skip files that cannot be read, and name them, in place of giving up",
+    )
+
     checks = commands.add_parser(
         "check",
         help="say which files a configuration needs, which are there, and what is wrong with each",
         description="Reads everything that training and testing with a configuration would read and says what it found.",
     )
     add_configuration_arguments(checks)
-    for command in (mocap, checks):
+    for command in (mocap, amass, checks):
         add_traceback_argument(command)
     return parser.parse_args()
 
@@ -79,12 +110,30 @@ def main() -> None:
         )
         print(report)
         return
+    if args.command == "amass":
+        report = import_amass(
+            Path(args.input),
+            Path(args.output),
+            fps=args.fps,
+            train=_both(args.train_subsets, args.train_subjects),
+            test=_both(args.test_subsets, args.test_subjects),
+            seed=args.seed,
+            skip_damaged=args.skip_damaged,
+            drop_nan=args.nan_frames == "drop",
+        )
+        print(report)
+        return
     wrong = 0
     for finding in check(config_of(args)):
         print(f"{finding.state:6s} {finding.text}", flush=True)
         wrong += finding.state == "wrong"
     if wrong:
         raise UserError(f"{wrong} findings have to be mended; docs/data.md says where each file comes from")
+
+
+def _both(subsets: list[str] | None, subjects: list[str] | None) -> list[str] | None:
+    """The names of two options together; None where neither was given."""
+    return None if subsets is None and subjects is None else [*(subsets or ()), *(subjects or ())]
 
 
 if __name__ == "__main__":

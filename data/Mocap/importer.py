@@ -1,8 +1,6 @@
 """A folder of motion capture (.asf/.amc, .bvh) becomes annotations in the Human3.6M format."""
 
 import json
-import os
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -26,17 +24,13 @@ from data.Mocap.clean import (
 from data.Mocap.naming import NamedSkeleton, UnusableSkeleton, name_joints
 from data.Mocap.retarget import Z_UP, body_distance, fit_betas, smpl_pose, translation
 from data.Mocap.skeleton import forward_kinematics
-from data.studio import studio_cameras
+from data.studio import stretches, studio_cameras
 from lib.errors import UserError
-from lib.files import replacing
+from lib.files import files_below, replacing
 from smplpytorch.smplpytorch.body_model import BodyModel
 
 FIRST_NAMED_SUBJECT = 1001
 """Numbers below belong to subjects whose name is a number, as CMU's."""
-
-ROOM = 3000.0
-"""Longest way of the pelvis in mm along x or y in one stretch of a motion: people that stay within it are seen whole."""
-
 
 MAX_NOTES = 20
 """Lines about single files that a printed report holds."""
@@ -168,7 +162,7 @@ def find_recordings(folder: Path) -> tuple[list[Recording], ImportReport]:
     """
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder; --input takes a folder of .asf/.amc or .bvh files")
-    files = sorted(_files_below(folder), key=lambda p: (p.name.lower(), str(p)))
+    files = sorted(files_below(folder), key=lambda p: (p.name.lower(), str(p)))
     skeletons = [p for p in files if p.suffix.lower() == ".asf"]
     motions = [p for p in files if p.suffix.lower() in (".amc", ".bvh")]
     if not motions:
@@ -185,19 +179,6 @@ def find_recordings(folder: Path) -> tuple[list[Recording], ImportReport]:
                 continue
         recordings.append(Recording(path, asf, subject_name((asf or path).stem), action_idx))
     return recordings, report
-
-
-def _files_below(folder: Path) -> Iterator[Path]:
-    """All files, those in soft-linked folders too; a folder that is reached twice counts once."""
-    seen = set()
-    for root, folders, names in os.walk(folder, followlinks=True):
-        place = os.path.realpath(root)
-        if place in seen:
-            folders.clear()
-            continue
-        seen.add(place)
-        folders.sort()  # which way a folder is reached first decides its files' names
-        yield from (path for path in (Path(root) / name for name in names) if path.is_file())
 
 
 def subject_name(stem: str) -> str:
@@ -313,14 +294,3 @@ def _write(
     if not report.samples[subject]:
         report.skipped.append(f"subject {subject}: no frame lies inside the pictures; is the file's floor at height 0?")
     report.distances[subject] = float(np.concatenate(distances).mean())
-
-
-def stretches(ground: np.ndarray) -> list[slice]:
-    """Cut a way (T, 2), mm, into stretches none of which is longer than ROOM in x or in y."""
-    cuts, low, high = [0], ground[0], ground[0]
-    for i, point in enumerate(ground):
-        low, high = np.minimum(low, point), np.maximum(high, point)
-        if (high - low).max() > ROOM:
-            cuts.append(i)
-            low = high = point
-    return [slice(a, b) for a, b in zip(cuts, [*cuts[1:], len(ground)], strict=True)]

@@ -19,3 +19,13 @@ def load_body(smpl_dir: str | Path, notice=print) -> BodyModel:
         return load_model(path)
     notice(f"no SMPL model in {smpl_dir}: using the built-in stand-in body (see docs/data.md to place SMPL's file)")
     return build_builtin_body()
+
+
+def model_beside(body: BodyModel, gender: str) -> BodyModel:
+    """The SMPL model of this gender from the folder that `body` was read from; `body` itself where there is none.
+
+    body: the neutral model, or the built-in one, which serves every gender.
+    """
+    folder = Path(body.source).parent
+    path = None if body.source == BUILT_IN or gender == "neutral" else find_model_file(folder, gender)
+    return body if path is None else load_model(path)

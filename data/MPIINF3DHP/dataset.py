@@ -1,0 +1,167 @@
+"""MPI-INF-3DHP (Mehta et al., 3DV 2017): markerless motion capture, no SMPL parameters, its own protocol."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from data.MPIINF3DHP.calibration import read_calibration
+from data.MPIINF3DHP.joints import (
+    ACTIVITIES,
+    PUBLISHED_FRAMES,
+    STUDIO_SIZE,
+    TEST_SEQUENCES,
+    USUAL_CAMERAS,
+    image_size_of_test,
+)
+from data.MPIINF3DHP.pstmo import TEST_FILE, TRAIN_FILE, read_pstmo_test, read_pstmo_train
+from data.MPIINF3DHP.test_set import read_test_sequence
+from data.MPIINF3DHP.training_set import read_training_sequence
+from data.MPIINF3DHP.view import View
+from data.source import Chunk, Source, file_identity
+from lib.camera import camera_to_pixel
+from lib.config import DatasetConfig
+from lib.errors import UserError
+from smplpytorch.smplpytorch.body_model import BodyModel
+
+TEST_FOLDER = "mpi_inf_3dhp_test_set"
+
+MAX_REPROJECTION = 2.0
+"""Median distance in px between annot2 and the projection of annot3; the published files agree to 0.01 px."""
+
+
+@dataclass(frozen=True)
+class MpiInf3dhpSource(Source):
+    """The published files where they are, else P-STMO's npz; univ_annot3 is the truth, as in the official evaluation."""
+
+    folder: Path
+    drop_nan: bool = False
+    protocol = "mpi_inf_3dhp"
+
+    def identity(self, split: str) -> list:
+        files = self._files(split)
+        if split == "train" and files[0].suffix == ".mat":
+            files = [beside for path in files for beside in (path, path.with_name("camera.calibration"))]
+        return [self.drop_nan, [[str(path.relative_to(self.folder)), *file_identity(path)] for path in files]]
+
+    def chunks(self, split: str, workers: int = 0, progress: bool = True) -> Iterator[Chunk]:
+        files = self._files(split)
+        with tqdm(total=len(files), desc=f"MPI-INF-3DHP {split}", disable=not progress) as bar:
+            for path in files:
+                yield from self._read(split, path)
+                bar.update()
+
+    def _files(self, split: str) -> list[Path]:
+        """The files of a split, those of the publisher first of all."""
+        if split == "train":
+            places = [self.folder / f"S{s}" / f"Seq{q}" / "annot.mat" for s, q in PUBLISHED_FRAMES]
+            other = TRAIN_FILE
+        else:
+            places = [self.folder / TEST_FOLDER / name / "annot_data.mat" for name in TEST_SEQUENCES]
+            other = TEST_FILE
+        found = [path for path in places if path.is_file()]
+        if not found and (self.folder / other).is_file():
+            return [self.folder / other]
+        if not found:
+            raise UserError(
+                f"{self.folder}: holds neither {places[0].relative_to(self.folder)} (and its kind) nor {other}; docs/data.md "
+                "says where MPI-INF-3DHP comes from and where it goes"
+            )
+        return found
+
+    def _read(self, split: str, path: Path) -> Iterator[Chunk]:
+        if path.name == TRAIN_FILE:
+            for subject, sequence, camera, view in read_pstmo_train(path, self.drop_nan):
+                yield _training_chunk(
+                    subject, sequence, camera, view, fit_lens(f"{path}: S{subject} Seq{sequence}", view)
+                )
+        elif path.name == TEST_FILE:
+            for name, view in read_pstmo_test(path, self.drop_nan).items():
+                yield _test_chunk(name, view, fit_lens(f"{path}: {name}", view))
+        elif split == "test":
+            name, view = path.parent.name, read_test_sequence(path, self.drop_nan)
+            yield _test_chunk(name, view, fit_lens(f"{path}", view))
+        else:
+            subject, sequence = int(path.parents[1].name[1:]), int(path.parent.name[3:])
+            calibration = read_calibration(path.with_name("camera.calibration"))
+            views = read_training_sequence(path, USUAL_CAMERAS, PUBLISHED_FRAMES[subject, sequence], self.drop_nan)
+            for camera, view in views.items():
+                if camera not in calibration:
+                    raise UserError(f"{path.with_name('camera.calibration')}: has no camera {camera}")
+                lens = np.concatenate([calibration[camera].f, calibration[camera].c])
+                _check_lens(f"{path}: camera {camera}", view, lens)
+                yield _training_chunk(subject, sequence, camera, view, lens)
+
+
+def mpi_inf_3dhp(cfg: DatasetConfig, body: BodyModel) -> MpiInf3dhpSource:
+    """The source under DATASET.data_dir/MPIINF3DHP; the body takes no part."""
+    return MpiInf3dhpSource(Path(cfg.data_dir) / "MPIINF3DHP", cfg.nan_frames == "drop")
+
+
+def fit_lens(where: str, view: View) -> np.ndarray:
+    """(4,) f_x, f_y, c_x, c_y px that best project the view's 3D joints onto its 2D ones, for files without cameras.
+
+    univ_annot3 is annot3 scaled about the camera, so both have the same projection, which is linear in f and c.
+    """
+    rays = (view.universal[..., :2] / view.universal[..., 2:]).reshape(-1, 2).astype(np.float64)
+    pixels = view.pixels.reshape(-1, 2)
+    if not len(rays):
+        return np.array([*STUDIO_SIZE, *(n / 2 for n in STUDIO_SIZE)], np.float64)
+    fits = [np.polynomial.polynomial.polyfit(rays[:, k], pixels[:, k], 1) for k in (0, 1)]
+    lens = np.array([fits[0][1], fits[1][1], fits[0][0], fits[1][0]])
+    _check_lens(where, view, lens)
+    return lens
+
+
+def _check_lens(where: str, view: View, lens: np.ndarray) -> None:
+    if not len(view.frame):
+        return
+    projected = camera_to_pixel(view.universal, lens[:2], lens[2:])
+    distance = np.median(np.linalg.norm(projected - view.pixels, axis=-1))
+    if not (lens[:2] > 0).all() or not distance < MAX_REPROJECTION:
+        raise UserError(
+            f"{where}: the 3D joints project {distance:.1f} px from the 2D ones; the 2D, the 3D and the camera do not belong "
+            "together"
+        )
+
+
+def _training_chunk(subject: int, sequence: int, camera: int, view: View, lens: np.ndarray) -> Chunk:
+    name = f"S{subject}_Seq{sequence}"
+    actions = np.full(len(view.frame), 2 * subject + sequence)
+    label = f"S{subject} Seq{sequence} camera {camera}"
+    return _chunk(view, label, f"{name}_video_{camera}_", actions, {2 * subject + sequence: name}, lens, STUDIO_SIZE)
+
+
+def _test_chunk(name: str, view: View, lens: np.ndarray) -> Chunk:
+    if view.activity is None:
+        actions, names = np.zeros(len(view.frame), np.int64), {0: "(activities unknown)"}
+    else:
+        actions, names = view.activity, dict(enumerate(ACTIVITIES, start=1))
+    return _chunk(view, name, f"{name}_img_", actions, names, lens, image_size_of_test(name))
+
+
+def _chunk(
+    view: View,
+    label: str,
+    stem: str,
+    actions: np.ndarray,
+    names: dict[int, str],
+    lens: np.ndarray,
+    size: tuple[int, int],
+) -> Chunk:
+    count = len(view.frame)
+    return Chunk(
+        names=np.array([f"{stem}{frame + 1:06d}.jpg" for frame in view.frame], dtype=np.str_),
+        actions=actions,
+        action_names=names,
+        sequences=np.zeros(count, np.int64),
+        sequence_names=(label,),
+        frames=view.frame,
+        joints=view.universal.astype(np.float64),
+        camera=np.tile(lens, (count, 1)),
+        image_size=np.tile(np.array(size), (count, 1)),
+        pixels=view.pixels.astype(np.float64),
+        notes=(f"{label}: dropped {view.missing} frames with NaN",) if view.missing else (),
+    )
