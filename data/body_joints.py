@@ -10,7 +10,7 @@ from lib.errors import UserError
 from lib.joints import HUMAN36M_17
 from smplpytorch.smplpytorch.body_model import BodyModel
 from smplpytorch.smplpytorch.coarse_body import CoarseBody
-from smplpytorch.smplpytorch.load_body import model_beside
+from smplpytorch.smplpytorch.load_body import BUILT_IN, model_beside
 
 REGRESSOR = Path("Human36M") / "J_regressor_h36m_correct.npy"
 """Below DATASET.data_dir: (17, V), vertices of SMPL to the 17 joints. The built-in body brings its own."""
@@ -41,8 +41,9 @@ class BodyJoints:
 
     def notes(self) -> tuple[str, ...]:
         """A line for every gender without a model of its own, once."""
+        kind = "built-in body" if self.body.source == BUILT_IN else f"model {self.body.source}"
         noted = tuple(
-            f"no {gender} SMPL model beside {self.body.source}: {self.body.source} poses {gender} people"
+            f"no SMPL model of {gender} people: they are posed by the {kind}"
             for gender in sorted(self.stand_ins)
         )
         self.stand_ins.clear()

@@ -18,9 +18,6 @@ from smplpytorch.smplpytorch.coarse_body import CoarseBody
 
 CACHE_VERSION = 2
 
-MAX_BETA = 3.0
-"""Shapes with any larger |beta| are failed fits; the mean shape replaces them, as in the release."""
-
 Bodies = Mapping[str, CoarseBody]
 """{gender: body}; "neutral" is always there and stands in for the others."""
 
@@ -150,12 +147,11 @@ def _meshes(s: SmplFrames, body: CoarseBody) -> Iterator[tuple[str, list[np.ndar
     """
     has = s.frame >= 0
     frame, R = s.frame[has], s.R[has]
-    betas = np.where((np.abs(s.betas) > MAX_BETA).any(axis=1, keepdims=True), 0.0, s.betas)
     pelvis = s.pelvis[:, None] / 1000
     mirror = np.array([-1.0, 1.0, 1.0])
-    root = body.root_joint(betas)
-    yield "meshes", [_turn(m - pelvis, frame, R) for m in body(s.pose, betas, s.transl)]
-    flipped = body(mirror_pose(s.pose), betas, mirror * (root + s.transl) - root)
+    root = body.root_joint(s.betas)
+    yield "meshes", [_turn(m - pelvis, frame, R) for m in body(s.pose, s.betas, s.transl)]
+    flipped = body(mirror_pose(s.pose), s.betas, mirror * (root + s.transl) - root)
     mirrored_R = mirror[:, None] * R * mirror  # world mirrored in x, seen so that the camera's x is mirrored
     yield "flipped_meshes", [_turn(m - pelvis * mirror, frame, mirrored_R) for m in flipped]
 

@@ -17,6 +17,9 @@ from smplpytorch.smplpytorch.body_model import BodyModel
 from smplpytorch.smplpytorch.pytorch.smpl_layer import SMPL_Layer
 
 REGRESSOR = "J_regressor_h36m_correct.npy"
+MAX_BETA = 3.0
+"""Shapes with any larger |beta| are failed fits; the mean shape replaces them, as in the release."""
+
 PLAUSIBLE_FIT = 60.0
 """Millimetres between annotated joints and those regressed from the SMPL mesh; good fits lie around 25 mm."""
 
@@ -113,6 +116,7 @@ class AnnotationSource(Source):
     def _chunk(self, subject: int, s: SubjectSamples) -> Chunk:
         recordings, sequences = np.unique(s.recording[:, :3], axis=0, return_inverse=True)
         R, t = s.R[s.camera], s.t[s.camera]
+        betas = np.where((np.abs(s.betas) > MAX_BETA).any(axis=1, keepdims=True), 0.0, s.betas)
         return Chunk(
             names=s.names,
             actions=s.actions,
@@ -123,7 +127,7 @@ class AnnotationSource(Source):
             joints=world_to_camera(s.joints[s.frame], R, t),
             camera=np.concatenate([s.f[s.camera], s.c[s.camera]], axis=1),
             image_size=s.image_size,
-            smpl=SmplFrames(s.smpl[s.frame], s.pose, s.betas, s.transl, s.joints[s.smpl >= 0, 0], R),
+            smpl=SmplFrames(s.smpl[s.frame], s.pose, betas, s.transl, s.joints[s.smpl >= 0, 0], R),
             notes=tuple(f"subject {subject}: {note}" for note in self._notes(s)),
         )
 
