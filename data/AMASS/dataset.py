@@ -33,6 +33,7 @@ class AmassSource(Source):
 
     folder: Path
     joints: BodyJoints
+    protocol = "amass"
     genders = ("neutral", "male", "female")
 
     def identity(self, split: str) -> list:

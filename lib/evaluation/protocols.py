@@ -78,6 +78,7 @@ PROTOCOLS: dict[str, Protocol] = {
         "published numbers are the means of the action means: protocol 1 is MPJPE, protocol 2 PA-MPJPE",
         root_aligned=False,
     ),
+    "amass": Protocol("the people or sub-sets of AMASS that the import held out, seen by four cameras chosen for each"),
     "3dpw": Protocol(
         "3DPW's frames with a valid camera, each actor a person; mpjpe_14 and pa_mpjpe_14 are over the 14 joints that most "
         "annotations share (limbs, neck, top of the head)",
