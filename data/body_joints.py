@@ -43,8 +43,7 @@ class BodyJoints:
         """A line for every gender without a model of its own, once."""
         kind = "built-in body" if self.body.source == BUILT_IN else f"model {self.body.source}"
         noted = tuple(
-            f"no SMPL model of {gender} people: they are posed by the {kind}"
-            for gender in sorted(self.stand_ins)
+            f"no SMPL model of {gender} people: they are posed by the {kind}" for gender in sorted(self.stand_ins)
         )
         self.stand_ins.clear()
         return noted

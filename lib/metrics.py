@@ -50,7 +50,7 @@ def pck(errors, threshold: float) -> float:
 
     Percentage of correct keypoints in 3D (Mehta et al., 3DV 2017, use 150 mm).
     """
-    return float((errors < threshold).mean())
+    return float((np.asarray(errors) < threshold).mean())
 
 
 def auc(errors, thresholds: Sequence[float]) -> float:

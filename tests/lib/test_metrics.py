@@ -3,7 +3,7 @@ import pytest
 import torch
 from scipy.spatial.transform import Rotation
 
-from lib.metrics import mpjpe, pa_mpjpe, procrustes_align, velocity_errors
+from lib.metrics import auc, mpjpe, pa_mpjpe, pck, procrustes_align, velocity_errors
 from tests.plain.metrics import plain_mpjpe, plain_pa_mpjpe
 
 
@@ -154,3 +154,13 @@ def test_no_samples_and_single_frames_have_no_velocity():
         errors, later = velocity_errors(*np.zeros((2, count, 17, 3)), np.zeros(count, int), np.zeros(count, int))
         assert errors.shape == (0, 17)
         assert later.shape == (0,)
+
+
+def test_pck_counts_errors_strictly_below_the_threshold():
+    assert pck(np.array([[0.0, 149.9], [150.0, 300.0]]), 150) == 0.5
+    assert pck(torch.tensor([150.0, 10.0]), 150) == 0.5
+
+
+def test_auc_is_the_mean_over_its_thresholds():
+    errors = np.array([0.0, 7.0, 200.0])
+    assert auc(errors, [0, 5, 10]) == pytest.approx((0 + 1 / 3 + 2 / 3) / 3)

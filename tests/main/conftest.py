@@ -133,11 +133,11 @@ def start(server, tmp_path):
     return start
 
 
-def write_smpl(path: Path) -> None:
-    """The small body of the tests as an SMPL file."""
+def write_smpl(path: Path, scale: float = 1.0) -> None:
+    """The small body of the tests, scaled, as an SMPL file."""
     body = tiny_body()
     arrays = {
-        "v_template": body.v_template,
+        "v_template": scale * body.v_template,
         "shapedirs": body.shapedirs,
         "posedirs": body.posedirs.astype(np.float32),
         "J_regressor": body.J_regressor,
@@ -145,7 +145,7 @@ def write_smpl(path: Path) -> None:
         "f": body.faces.astype(np.uint32),
         "kintree_table": np.array([[2**32 - 1, *body.parents[1:]], range(24)], np.uint32),
     }
-    path.parent.mkdir(parents=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(pickle.dumps(arrays, protocol=2))
 
 
