@@ -57,7 +57,7 @@ def test_a_calibration_of_another_sequence_is_refused(training, tmp_path):
 
 def test_a_missing_calibration_is_named_before_anything_is_read(training, tmp_path):
     (tmp_path / "S3" / "Seq2" / "camera.calibration").unlink()
-    with pytest.raises(UserError, match="Seq2/camera.calibration is missing"):
+    with pytest.raises(UserError, match=r"Seq2/camera\.calibration is missing"):
         training.identity("train")
 
 

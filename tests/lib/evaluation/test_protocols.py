@@ -58,7 +58,7 @@ def test_the_total_counts_frames_not_sequences(poses):
 
 
 def test_mpi_inf_3dhp_takes_the_prediction_as_it_is(poses):
-    wrong, truth = poses
+    _, truth = poses
     shifted = report_of(truth + [0, 0, 160.0], truth, "mpi_inf_3dhp")
     assert shifted["pck_150"] == 0
     assert shifted["mpjpe"] == pytest.approx(160)
