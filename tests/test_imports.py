@@ -173,3 +173,21 @@ def test_source_has_no_star_import_no_eval_and_no_global_statement(path):
 def test_only_commands_touch_the_import_path(path):
     touches = [n.lineno for n in _nodes(path) if isinstance(n, ast.Attribute) and ast.unparse(n) == "sys.path"]
     assert len(touches) <= (1 if path.parent == ROOT / "main" else 0)
+
+
+@pytest.mark.parametrize("command", ["train", "test"])
+def test_help_imports_neither_torch_nor_matplotlib(command):
+    program = (
+        "import runpy, sys\nsys.argv = [sys.argv[1], '--help']\ntry: runpy.run_path(sys.argv[0], run_name='__main__')"
+    )
+    program += (
+        "\nexcept SystemExit: pass\nprint([m for m in ('torch', 'matplotlib', 'scipy', 'data') if m in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(ROOT / "main" / f"{command}.py")],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "usage:" in done.stdout
+    assert done.stdout.splitlines()[-1] == "[]"

@@ -13,6 +13,7 @@ import numpy as np
 
 from lib.camera import Camera, camera_to_pixel, world_to_camera
 from lib.errors import UserError
+from lib.files import replacing
 
 FILE_PARTS = {
     "data": ("data",),
@@ -109,10 +110,8 @@ def write_subject(folder: Path, motions: Iterable[Motion], cameras: dict[int, Ca
     }
     for part, content in contents.items():
         path = folder / f"{stem}_{FILE_PARTS[part][0]}.json"
-        temporary = path.with_suffix(".tmp")
-        with open(temporary, "w") as file:
-            file.write(json.dumps(content, separators=(",", ":")))  # json.dump takes a far slower way
-        temporary.replace(path)
+        with replacing(path) as temporary:
+            temporary.write_text(json.dumps(content, separators=(",", ":")))  # json.dump takes a far slower way
     return len(images)
 
 

@@ -113,8 +113,8 @@ def repair(clip: Clip) -> tuple[Clip, list[str]]:
 def human36m_joints(named: NamedSkeleton, positions: np.ndarray, rotations: np.ndarray) -> np.ndarray:
     """The 17 Human3.6M joints (T, 17, 3) from all joints' positions (T, J, 3) and world rotations (T, J, 3, 3).
 
-    Metres, Y up. The pelvis is the middle of the hips. The nose does not exist in motion capture: it is put in front of
-    the face by the head's rotation.
+    Metres, Y up. The pelvis is the middle of the hips. The nose does not exist in most motion capture: it is put in
+    front of the face by the head's rotation.
     """
     convention = named.convention
 
@@ -130,6 +130,9 @@ def human36m_joints(named: NamedSkeleton, positions: np.ndarray, rotations: np.n
     out["Pelvis"] = (out["L_Hip"] + out["R_Hip"]) / 2
     out["Head"] = positions[:, head] + rotations[:, head] @ TOP_FROM_HEAD if top is None else positions[:, top]
     out["Nose"] = out["Head"] + rotations[:, head] @ NOSE_FROM_TOP
+    for name, weights in (("Head", convention.head_at), ("Nose", convention.nose_at)):
+        if weights is not None:
+            out[name] = weighted(weights)
     return np.stack([out[name] for name in HUMAN36M_17.names], axis=1)
 
 

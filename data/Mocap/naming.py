@@ -18,7 +18,8 @@ class Convention:
     `{s}` in a limb joint's name stands for `side` = (left, right). hip ... wrist: where the thigh, shin, foot, upper arm,
     forearm and hand begin; collar, toe, hand (a point further out in the hand's direction) may be missing from a file.
     spine: the up to three joints that turn the trunk, bottom up; neck, head: the joints that turn neck and head.
-    torso_at, neck_at: the Human3.6M joints Torso and Neck as weights of joints.
+    torso_at, neck_at: the Human3.6M joints Torso and Neck as weights of joints; head_at, nose_at: Head and Nose, of files that
+    have such points (others get them from the head's rotation).
     """
 
     side: tuple[str, str]
@@ -36,6 +37,8 @@ class Convention:
     head: str
     torso_at: dict[str, float]
     neck_at: dict[str, float]
+    head_at: dict[str, float] | None = None
+    nose_at: dict[str, float] | None = None
 
     def limb(self, part: str, left: bool) -> str:
         return getattr(self, part).format(s=self.side[0 if left else 1])
@@ -46,7 +49,7 @@ class Convention:
             for part in ("hip", "knee", "ankle", "shoulder", "elbow", "wrist")
             for left in (True, False)
         ]
-        return [*limbs, self.head, *self.torso_at, *self.neck_at]
+        return [*limbs, self.head, *self.torso_at, *self.neck_at, *(self.head_at or ()), *(self.nose_at or ())]
 
 
 CONVENTIONS = {
@@ -85,6 +88,12 @@ CONVENTIONS = {
         shoulder="{s}shoulder", elbow="{s}elbow", wrist="{s}wrist", hand="{s}hand",
         spine=("spine1", "spine2", "spine3"), neck="neck", head="head",
         torso_at={"spine2": 1}, neck_at={"neck": 1},
+    ),
+    "Human3.6M (this project's own BVH)": Convention(
+        side=("l", "r"), hip="{s}hip", knee="{s}knee", ankle="{s}ankle", toe="{s}toe", collar="neck{s}shoulder",
+        shoulder="{s}shoulder", elbow="{s}elbow", wrist="{s}wrist", hand="{s}hand",
+        spine=("pelvistorso", "torso"), neck="necknose", head="nose",
+        torso_at={"torso": 1}, neck_at={"neck": 1}, head_at={"head": 1}, nose_at={"nose": 1},
     ),
 }  # fmt: skip
 """The known families; a file belongs to the first one all of whose required joints it has."""

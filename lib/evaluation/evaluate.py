@@ -94,7 +94,8 @@ class Evaluator:
         protocol = describe_protocol(name, "test", table, self.joints) + note
         scoring = PROTOCOLS[table.protocol]
         report = evaluate(
-            predictions.pose3d, truth, actions, protocol, weights, scoring, sequences, np.asarray(table.frames)
+            *(predictions.pose3d, truth, actions, protocol, weights),
+            *(scoring, sequences, np.asarray(table.frames), self.joints.root),
         )
         return self.group.from_main(report), predictions
 

@@ -24,11 +24,11 @@ class Protocol:
     root_aligned: bool = True
     further: Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray], dict[str, Any]] | None = None
 
-    def joint_errors(self, pose3d: np.ndarray, pose3d_gt: np.ndarray) -> np.ndarray:
-        """(N, J) distances in the unit of the poses (N, J, 3)."""
+    def joint_errors(self, pose3d: np.ndarray, pose3d_gt: np.ndarray, root: int = 0) -> np.ndarray:
+        """(N, J) distances in the unit of the poses (N, J, 3), whose root is joint `root`."""
         if self.root_aligned:
-            return mpjpe(pose3d, pose3d_gt)
-        return np.sqrt(((pose3d - (pose3d_gt - pose3d_gt[:, :1])) ** 2).sum(-1))
+            return mpjpe(pose3d, pose3d_gt, root)
+        return np.sqrt(((pose3d - (pose3d_gt - pose3d_gt[:, root : root + 1])) ** 2).sum(-1))
 
 
 COMMON_JOINTS = [k for k, name in enumerate(HUMAN36M_17.names) if name not in ("Pelvis", "Torso", "Nose")]

@@ -75,14 +75,15 @@ def evaluate(
     scoring: Protocol = PROTOCOLS["release"],
     sequences: np.ndarray | None = None,
     frames: np.ndarray | None = None,
+    root: int = 0,
 ) -> Report:
     """Report on predictions pose3d (N, J, 3) against pose3d_gt (N, J, 3), both in mm; actions (N,) names.
 
     protocol, weights: words for the report; scoring: how the errors are taken; sequences (N,) names of recording and
-    camera, frames (N,) numbers: for what needs to know which samples follow each other.
+    camera, frames (N,) numbers: for what needs to know which samples follow each other. root: index of the root joint.
     """
     poses, truth = pose3d.astype(np.float64), pose3d_gt.astype(np.float64)
-    errors = scoring.joint_errors(poses, truth)
+    errors = scoring.joint_errors(poses, truth, root)
     aligned = pa_mpjpe(poses, truth)
     names, first, index = np.unique(actions, return_index=True, return_inverse=True)
     further = {}
@@ -91,9 +92,9 @@ def evaluate(
     velocity = None
     if sequences is not None and frames is not None:
         if scoring.root_aligned:
-            poses = poses - poses[:, :1]
+            poses = poses - poses[:, root : root + 1]
         numbers = np.unique(sequences, return_inverse=True)[1].reshape(-1)
-        velocity, later = velocity_errors(poses, truth - truth[:, :1], numbers, frames)
+        velocity, later = velocity_errors(poses, truth - truth[:, root : root + 1], numbers, frames)
     per_action = {}
     for k in np.argsort(first):  # in order of appearance
         rows = index == k
@@ -110,7 +111,7 @@ def evaluate(
     return Report(
         mpjpe=float(errors.mean()),
         pa_mpjpe=float(aligned.mean()),
-        mpjpe_16=float(errors[:, 1:].mean()),
+        mpjpe_16=float(np.delete(errors, root, axis=1).mean()),
         action_mean=float(np.mean([row["mpjpe"] for row in per_action.values()])),
         pa_action_mean=float(np.mean([row["pa_mpjpe"] for row in per_action.values()])),
         per_action=per_action,

@@ -99,7 +99,7 @@ def step_memory(kind: type[nn.Module], scales: list[GraphScale], hidden_dim: int
 
 
 def epoch(cfg: Config, scales: list[GraphScale], steps: int, device: torch.device) -> dict[str, float]:
-    """Median epoch of `steps` steps with this project's training loop, over TRAIN.end_epoch - 1 of them: seconds of its
+    """Median epoch of `steps` steps with this project's training loop, over TRAIN.end_epoch of them: seconds of its
     steps with data, augmentation, logging and progress ("steps"), of as many steps alone, taken in turns with it
     ("bare"), and of all that follows the last step but the network ("after")."""
     torch.manual_seed(0)
@@ -119,13 +119,13 @@ def epoch(cfg: Config, scales: list[GraphScale], steps: int, device: torch.devic
         learner = build_learner(cfg, model, scales, [device])
         trainer = Trainer(cfg.TRAIN, learner, batches, evaluator, checkpoints, Reporter(run))
         whole, alone, after = [], [], []
-        for number in range(cfg.TRAIN.end_epoch):
+        for number in range(cfg.TRAIN.end_epoch + 1):
             start = time.perf_counter()
             for _ in range(steps):
                 bare()
             _wait(device)
             alone.append(time.perf_counter() - start)
-            trainer.settings = replace(cfg.TRAIN, end_epoch=number + 1)
+            trainer.settings = replace(cfg.TRAIN, end_epoch=number)
             start = time.perf_counter()
             with redirect_stdout(StringIO()), redirect_stderr(StringIO()):
                 trainer.train()

@@ -182,7 +182,7 @@ def epoch_rows(args: argparse.Namespace, scales: list[GraphScale], device: torch
         cfg = Config(
             DATASET=DatasetConfig(("Human36M",), ("Human36M",)),
             MODEL=ModelConfig(hidden_dim=hidden_dim),
-            TRAIN=TrainConfig(batch_size=batch, end_epoch=args.rounds + 1),
+            TRAIN=TrainConfig(batch_size=batch, end_epoch=args.rounds),
             TEST=TestConfig(batch_size=batch),
         )
         return epoch(cfg, scales, steps, device)

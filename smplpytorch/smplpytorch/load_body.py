@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from lib.config import ModelConfig
+from lib.errors import UserError
 from smplpytorch.smplpytorch.body_model import BodyModel
 from smplpytorch.smplpytorch.builtin_body import build_builtin_body
 from smplpytorch.smplpytorch.native.serialization import find_model_file, load_model
@@ -10,13 +12,18 @@ BUILT_IN = "built-in"
 
 
 def load_body(smpl_dir: str | Path, notice=print) -> BodyModel:
-    """The neutral SMPL model in `smpl_dir`; the built-in body where there is none, with one line of `notice`, or when
-    `smpl_dir` is the word "built-in"."""
+    """The neutral SMPL model in `smpl_dir`; the built-in body when that is the word "built-in".
+
+    Where the default folder has no model the built-in body is used, with one line of `notice`; any other folder without one is
+    a UserError.
+    """
     if str(smpl_dir) == BUILT_IN:
         return build_builtin_body()
     path = find_model_file(smpl_dir, "neutral")
     if path is not None:
         return load_model(path)
+    if str(smpl_dir) != ModelConfig.smpl_dir:
+        raise UserError(f"MODEL.smpl_dir {smpl_dir}: no SMPL model (.pkl) here; name its folder, or {BUILT_IN}")
     notice(f"no SMPL model in {smpl_dir}: using the built-in stand-in body (see docs/data.md to place SMPL's file)")
     return build_builtin_body()
 

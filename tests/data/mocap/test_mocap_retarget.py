@@ -26,8 +26,10 @@ from data.Mocap.retarget import (
 )
 from data.Mocap.skeleton import forward_kinematics
 from lib.joints import HUMAN36M_17, SMPL_24
+from lib.lifting.writers.bvh import write_bvh
 from smplpytorch.smplpytorch.pytorch.smpl_layer import SMPL_Layer
 from tests.bodies import tiny_body
+from tests.waving_person import make_sequence
 
 S = {name: k for k, name in enumerate(SMPL_24.names)}
 H = {name: k for k, name in enumerate(HUMAN36M_17.names)}
@@ -261,3 +263,12 @@ def test_the_whole_way_from_file_to_body_meets_the_joints(tmp_path, body):
     pose = smpl_pose(named, rotations, joints, body, betas)
     up = joints @ Z_UP.T
     assert body_distance(pose, translation(pose, up[:, 0], body, betas), up, body, betas).max() < 0.05
+
+
+def test_the_projects_own_bvh_files_are_read_back_joint_by_joint(tmp_path):
+    sequence = make_sequence(24)
+    write_bvh(tmp_path / "a.bvh", [sequence])
+    clip, _ = repair(scale(read_bvh(tmp_path / "a.bvh"), 0.01))
+    _, _, found = moved(clip)
+    expected = sequence.pose3d * [1, -1, -1]  # camera axes to Y up
+    np.testing.assert_allclose(found - found[:, :1], expected - expected[:, :1], atol=0.002)

@@ -71,3 +71,12 @@ def test_the_protocol_says_split_count_input_and_that_the_root_counts():
         assert words in text
     detected = replace(TABLE, input2d="detected")
     assert "detected 2D" in describe_protocol("Human36M", "test", detected, HUMAN36M_17)
+
+
+def test_the_evaluator_takes_the_root_from_the_joint_set(small_hgn):
+    last = replace(FIVE_JOINTS, root=4)
+    pose3d = TABLE.pose3d - TABLE.pose3d[:, 4:]
+    report, predictions = Evaluator({"a": replace(TABLE, pose3d=pose3d)}, last, CPU).run("a", small_hgn, "w")
+    relative = predictions.pose3d - predictions.pose3d[:, 4:]
+    expected = np.linalg.norm(relative - 1000 * pose3d, axis=-1).mean()
+    np.testing.assert_allclose(report.mpjpe, expected, rtol=1e-5)

@@ -1,6 +1,7 @@
 import json
 
 import numpy as np
+import pytest
 
 from lib.evaluation.protocols import PROTOCOLS, Protocol
 from lib.evaluation.report import evaluate
@@ -129,3 +130,12 @@ def test_what_a_protocol_adds_stands_in_the_text_and_beside_the_other_numbers():
     lines = report.text().splitlines()
     assert "pck 87.50" in lines
     assert any(line.split() == ["TS1", "80.00"] for line in lines)
+
+
+def test_the_root_is_the_joint_set_s_whatever_its_index():
+    """Joints 3 and 5 mm off relative to joint 2, which itself is shifted: its zero counts in MPJPE, not without the root."""
+    truth = np.zeros((1, 3, 3))
+    pose = np.array([[[13.0, 0, 0], [10.0, 4, 3], [10.0, 0, 0]]])
+    report = evaluate(pose, truth, np.array(["Walking"]), root=2)
+    assert report.mpjpe == pytest.approx((3 + 5 + 0) / 3)
+    assert report.mpjpe_16 == pytest.approx((3 + 5) / 2)
