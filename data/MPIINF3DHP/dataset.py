@@ -1,7 +1,7 @@
 """MPI-INF-3DHP (Mehta et al., 3DV 2017): markerless motion capture, no SMPL parameters, its own protocol."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -48,10 +48,14 @@ class MpiInf3dhpSource(Source):
 
     def chunks(self, split: str, workers: int = 0, progress: bool = True) -> Iterator[Chunk]:
         files = self._files(split)
-        with tqdm(total=len(files), desc=f"MPI-INF-3DHP {split}", disable=not progress) as bar:
-            for path in files:
-                yield from self._read(split, path)
-                bar.update()
+        published = len(PUBLISHED_FRAMES) if split == "train" else len(TEST_SEQUENCES)
+        notes: tuple[str, ...] = ()
+        if files[0].suffix == ".mat" and len(files) != published:
+            notes = (f"MPI-INF-3DHP {split}: {len(files)} of the {published} published sequences",)
+        for path in tqdm(files, desc=f"MPI-INF-3DHP {split}", disable=not progress):
+            for chunk in self._read(split, path):
+                yield replace(chunk, notes=notes + chunk.notes)
+                notes = ()
 
     def _files(self, split: str) -> list[Path]:
         """The files of a split, those of the publisher first of all."""

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +26,8 @@ OPENPOSE_18 = (
 )  # fmt: skip
 """Columns of poses2d. The neck is the middle of the shoulders; without it these are COCO's joints in another order."""
 
+PUBLISHED_SEQUENCES = {"train": 24, "test": 24}
+
 COCO_FROM_OPENPOSE = [OPENPOSE_18.index(name) for name in COCO_17.names]
 
 
@@ -45,7 +47,7 @@ class ThreeDPWSource(Source):
 
     @property
     def input2d(self) -> str:
-        return "ground-truth" if self.detections == "gt" else "OpenPose"
+        return "ground-truth" if self.detections == "gt" else f"detected ({self.detections})"
 
     def identity(self, split: str) -> list:
         return [
@@ -57,12 +59,18 @@ class ThreeDPWSource(Source):
 
     def chunks(self, split: str, workers: int = 0, progress: bool = True) -> Iterator[Chunk]:
         actions: dict[str, int] = {}
-        for path in tqdm(self._files(split), desc=f"3DPW {split}", disable=not progress):
+        files = self._files(split)
+        notes = ()
+        if len(files) != PUBLISHED_SEQUENCES[split]:
+            notes = (f"3DPW {split}: {len(files)} of the {PUBLISHED_SEQUENCES[split]} published sequences",)
+        for path in tqdm(files, desc=f"3DPW {split}", disable=not progress):
             sequence = read_sequence(path, self.drop_nan)
             place = re.sub(r"_\d+$", "", sequence.name)
             action = actions.setdefault(place, len(actions))
             for number, actor in enumerate(sequence.actors):
-                yield self._chunk(sequence, number, actor, {action: place})
+                chunk = self._chunk(sequence, number, actor, {action: place})
+                yield replace(chunk, notes=notes + chunk.notes)
+                notes = ()
 
     def _files(self, split: str) -> list[Path]:
         folder = self.folder / "sequenceFiles" / split

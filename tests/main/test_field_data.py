@@ -119,9 +119,9 @@ def test_data_sets_with_and_without_meshes_train_together(ready, start):
 def test_3dpw_is_tested_on_openpose_detections(ready, start):
     config = config_of(ready, ["3DPW"], ["3DPW"])
     folder = run_folder(run(start, "train.py", "--cfg", config))
-    keys = ("DATASET.use_gt_input=false", "DATASET.detections=openpose", f"TEST.weight_path={folder}")
+    keys = ("DATASET.detections=openpose", f"TEST.weight_path={folder}")
     tested = run(start, "test.py", "--cfg", config, *(word for key in keys for word in ("--set", key)))
-    assert "OpenPose 2D input" in tested
+    assert "detected (openpose) 2D input" in tested
 
 
 def test_a_damaged_file_ends_training_with_one_line_and_leaves_no_cache(field_data, start, tmp_path):

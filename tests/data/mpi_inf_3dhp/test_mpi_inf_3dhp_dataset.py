@@ -34,6 +34,7 @@ def test_training_takes_every_frame_of_the_usual_cameras_of_what_is_there(traini
     assert [c.sequence_names[0] for c in found] == names
     assert {len(c.names) for c in found} == {6}
     assert all(c.smpl is None for c in found)
+    assert [note for c in found for note in c.notes] == ["MPI-INF-3DHP train: 2 of the 16 published sequences"]
     assert found[0].names[0] == "S1_Seq1_video_0_000001.jpg"
     assert {c.action_names[int(c.actions[0])] for c in found} == {"S1_Seq1", "S3_Seq2"}
 
