@@ -52,7 +52,7 @@ def config_of(folder: Path, train: list[str], test: list[str]) -> Path:
         textwrap.dedent(f"""\
             DATASET: {{train_list: {json.dumps(train)}, test_list: {json.dumps(test)}, workers: 0, data_dir: {folder}/data}}
             MODEL: {{hidden_dim: 8, coarsen_levels: 7, smpl_dir: {folder}/smpl}}
-            TRAIN: {{batch_size: 16, end_epoch: 2, lr: 0.001}}
+            TRAIN: {{batch_size: 16, end_epoch: 1, lr: 0.001}}
             AUG: {{flip: true, view_probability: 0.5}}
             RUN: {{experiment_dir: {folder}/experiment}}
             """)
