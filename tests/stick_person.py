@@ -36,7 +36,7 @@ def walking_joints(phase: np.ndarray) -> dict[str, np.ndarray]:
         return np.stack([np.full_like(phase, x), y + 0.02 * np.cos(2 * phase), np.full_like(phase, z)], axis=-1)
 
     joints = {"Pelvis": at(0, 0.93), "Torso": at(0, 1.18), "Neck": at(0, 1.43), "Nose": at(0, 1.59, 0.1)}
-    joints["Head"] = at(0, 1.715)
+    joints["Head"], joints["UpperNeck"] = at(0, 1.715), at(0, 1.52)
     for side, x, swing in (("L", 1, np.sin(phase)), ("R", -1, -np.sin(phase))):
         lag = np.cos(phase) * x
         joints[f"{side}_Eye"], joints[f"{side}_Ear"] = at(0.03 * x, 1.62, 0.08), at(0.07 * x, 1.62)

@@ -3,128 +3,54 @@
 Joint indices are positions in `JointSet.names`. Left and right are the person's own.
 """
 
-from dataclasses import dataclass
+from lib.joints.detector_sets import (
+    AIC_14,
+    BODY_25,
+    BODY_25B,
+    COCO_WHOLEBODY_133,
+    CROWDPOSE_14,
+    HALPE_26,
+    HALPE_136,
+    HUMAN36M_32,
+    MEDIAPIPE_33,
+    MPII_16,
+)
+from lib.joints.joint_set import JointSet
+from lib.joints.skeletons import COCO_17, COCO_19, HUMAN36M_17, SMPL_24, SMPL_PARENTS
 
-import numpy as np
+JOINT_SETS = {
+    "human36": HUMAN36M_17,
+    "coco": COCO_17,
+    "coco19": COCO_19,
+    "body25": BODY_25,
+    "body25b": BODY_25B,
+    "halpe26": HALPE_26,
+    "halpe136": HALPE_136,
+    "wholebody": COCO_WHOLEBODY_133,
+    "mediapipe": MEDIAPIPE_33,
+    "mpii": MPII_16,
+    "aic": AIC_14,
+    "crowdpose": CROWDPOSE_14,
+    "human36_32": HUMAN36M_32,
+}
+"""The joint sets 2D keypoints may come in, by their names on the command line and in DATASET.input_joint_set."""
 
-
-@dataclass(frozen=True)
-class JointSet:
-    """A skeleton definition.
-
-    names: joint names in array order; bones: (parent, child) index pairs; flip_pairs: (right, left) index
-    pairs that change places when the person is mirrored; root: index of the joint that is the origin of
-    root-relative poses.
-    """
-
-    names: tuple[str, ...]
-    bones: tuple[tuple[int, int], ...]
-    flip_pairs: tuple[tuple[int, int], ...]
-    root: int
-
-    def __len__(self) -> int:
-        return len(self.names)
-
-    @property
-    def flip_permutation(self) -> np.ndarray:
-        """(J,) int: `mirrored[..., j, :] = pose[..., flip_permutation[j], :]` with x negated."""
-        order = np.arange(len(self.names))
-        for a, b in self.flip_pairs:
-            order[a], order[b] = b, a
-        return order
-
-
-HUMAN36M_17 = JointSet(
-    names=(
-        "Pelvis", "R_Hip", "R_Knee", "R_Ankle", "L_Hip", "L_Knee", "L_Ankle", "Torso", "Neck",
-        "Nose", "Head", "L_Shoulder", "L_Elbow", "L_Wrist", "R_Shoulder", "R_Elbow", "R_Wrist",
-    ),
-    bones=(
-        (0, 7), (7, 8), (8, 9), (9, 10), (8, 11), (11, 12), (12, 13), (8, 14), (14, 15), (15, 16),
-        (0, 1), (1, 2), (2, 3), (0, 4), (4, 5), (5, 6),
-    ),
-    flip_pairs=((1, 4), (2, 5), (3, 6), (14, 11), (15, 12), (16, 13)),
-    root=0,
-)  # fmt: skip
-"""The 17 joints of Human3.6M, the network's input and output."""
-
-COCO_17 = JointSet(
-    names=(
-        "Nose", "L_Eye", "R_Eye", "L_Ear", "R_Ear", "L_Shoulder", "R_Shoulder", "L_Elbow", "R_Elbow",
-        "L_Wrist", "R_Wrist", "L_Hip", "R_Hip", "L_Knee", "R_Knee", "L_Ankle", "R_Ankle",
-    ),
-    bones=(
-        (1, 2), (0, 1), (0, 2), (1, 3), (2, 4), (3, 5), (4, 6), (5, 6), (5, 7), (7, 9), (6, 8), (8, 10),
-        (5, 11), (6, 12), (11, 12), (11, 13), (13, 15), (12, 14), (14, 16),
-    ),
-    flip_pairs=((2, 1), (4, 3), (6, 5), (8, 7), (10, 9), (12, 11), (14, 13), (16, 15)),
-    root=0,
-)  # fmt: skip
-"""MS COCO keypoints. COCO has no pelvis; the root named here is the nose, derived sets have their own."""
-
-COCO_19 = JointSet(
-    names=(*COCO_17.names, "Pelvis", "Neck"),
-    bones=(
-        (1, 2), (0, 1), (0, 2), (1, 3), (2, 4), (0, 18), (18, 5), (18, 6), (5, 7), (7, 9), (6, 8), (8, 10),
-        (18, 17), (17, 11), (17, 12), (11, 13), (13, 15), (12, 14), (14, 16),
-    ),
-    flip_pairs=COCO_17.flip_pairs,
-    root=17,
-)  # fmt: skip
-"""COCO_17 with Pelvis = mean of the hips and Neck = mean of the shoulders."""
-
-SMPL_PARENTS = (-1, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 9, 12, 13, 14, 16, 17, 18, 19, 20, 21)
-
-SMPL_24 = JointSet(
-    names=(
-        "Pelvis", "L_Hip", "R_Hip", "Spine1", "L_Knee", "R_Knee", "Spine2", "L_Ankle", "R_Ankle", "Spine3",
-        "L_Foot", "R_Foot", "Neck", "L_Collar", "R_Collar", "Head", "L_Shoulder", "R_Shoulder", "L_Elbow",
-        "R_Elbow", "L_Wrist", "R_Wrist", "L_Hand", "R_Hand",
-    ),
-    bones=tuple((parent, child) for child, parent in enumerate(SMPL_PARENTS) if parent >= 0),
-    flip_pairs=((2, 1), (5, 4), (8, 7), (11, 10), (14, 13), (17, 16), (19, 18), (21, 20), (23, 22)),
-    root=0,
-)  # fmt: skip
-"""The kinematic tree of SMPL (Loper et al., SIGGRAPH Asia 2015)."""
-
-_COCO_LIMBS = (
-    ("Pelvis", "R_Hip"), ("R_Hip", "R_Knee"), ("R_Knee", "R_Ankle"), ("Pelvis", "L_Hip"), ("L_Hip", "L_Knee"),
-    ("L_Knee", "L_Ankle"), ("Pelvis", "Neck"), ("Neck", "R_Shoulder"), ("R_Shoulder", "R_Elbow"),
-    ("R_Elbow", "R_Wrist"), ("Neck", "L_Shoulder"), ("L_Shoulder", "L_Elbow"), ("L_Elbow", "L_Wrist"),
-    ("Neck", "Nose"), ("Nose", "R_Eye"), ("R_Eye", "R_Ear"), ("Nose", "L_Eye"), ("L_Eye", "L_Ear"),
-    ("R_Ankle", "R_Heel"), ("R_Ankle", "R_BigToe"), ("R_BigToe", "R_SmallToe"),
-    ("L_Ankle", "L_Heel"), ("L_Ankle", "L_BigToe"), ("L_BigToe", "L_SmallToe"),
-)  # fmt: skip
-
-
-def _with_feet(names: tuple[str, ...], extra_bones: tuple[tuple[str, str], ...] = ()) -> JointSet:
-    """A joint set with a COCO-like body, pelvis, neck and feet; right and left are paired by name."""
-    index = {name: i for i, name in enumerate(names)}
-    return JointSet(
-        names=names,
-        bones=tuple((index[a], index[b]) for a, b in _COCO_LIMBS + extra_bones),
-        flip_pairs=tuple((i, index["L" + name[1:]]) for name, i in index.items() if name.startswith("R_")),
-        root=index["Pelvis"],
-    )
-
-
-BODY_25 = _with_feet(
-    (
-        "Nose", "Neck", "R_Shoulder", "R_Elbow", "R_Wrist", "L_Shoulder", "L_Elbow", "L_Wrist", "Pelvis", "R_Hip",
-        "R_Knee", "R_Ankle", "L_Hip", "L_Knee", "L_Ankle", "R_Eye", "L_Eye", "R_Ear", "L_Ear", "L_BigToe",
-        "L_SmallToe", "L_Heel", "R_BigToe", "R_SmallToe", "R_Heel",
-    )
-)  # fmt: skip
-"""OpenPose's BODY_25 (Cao et al., TPAMI 2021); its MidHip is called Pelvis here."""
-
-HALPE_26 = _with_feet(
-    (
-        *COCO_17.names, "Head", "Neck", "Pelvis", "L_BigToe", "R_BigToe", "L_SmallToe", "R_SmallToe", "L_Heel",
-        "R_Heel",
-    ),
-    extra_bones=(("Nose", "Head"),),
-)  # fmt: skip
-"""The body and foot keypoints of Halpe Full-Body (AlphaPose; Fang et al., TPAMI 2022); Head is the top of the head."""
-
-JOINT_SETS = {"human36": HUMAN36M_17, "coco": COCO_17, "coco19": COCO_19, "body25": BODY_25, "halpe26": HALPE_26}
-"""The joint sets 2D keypoints may come in, by their names on the command line."""
+__all__ = [
+    "AIC_14",
+    "BODY_25",
+    "BODY_25B",
+    "COCO_17",
+    "COCO_19",
+    "COCO_WHOLEBODY_133",
+    "CROWDPOSE_14",
+    "HALPE_26",
+    "HALPE_136",
+    "HUMAN36M_17",
+    "HUMAN36M_32",
+    "JOINT_SETS",
+    "MEDIAPIPE_33",
+    "MPII_16",
+    "SMPL_24",
+    "SMPL_PARENTS",
+    "JointSet",
+]

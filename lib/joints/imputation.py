@@ -1,16 +1,18 @@
-"""Missing joints of one person: from the neighbouring frames where the gap is short, else from the rest of the body."""
+"""Missing joints of one person: from neighbouring frames, else from the rest of the body, else from a plausible pose."""
 
 import numpy as np
 
 from lib.errors import UserError
 from lib.joints import HUMAN36M_17
 from lib.joints.conversion import Formula, weighted_joint
+from lib.joints.plausible_pose import plausible_pose
 
 MAX_GAP = 10
 """Missing frames between two known ones that are still bridged by a straight line."""
 
-MAX_FROM_BODY = 6
-"""Joints of one frame that may come from the rest of the body; COCO loses this many with one arm and its shoulder."""
+MIN_JOINTS = 8
+"""Joints that must be seen in a frame, or bridged in time. Head, shoulders and arms are 9, legs and pelvis 7: docs/joints.md
+has the errors."""
 
 
 def _limb(side: str, other: str) -> dict[str, tuple[Formula, ...]]:
@@ -74,37 +76,35 @@ def impute_from_body(xy: np.ndarray) -> np.ndarray:
     return xy
 
 
-def impute_missing(xy: np.ndarray, frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Fill every missing joint of one person, or refuse.
+def enough_joints(xy: np.ndarray, frames: np.ndarray, min_joints: int = MIN_JOINTS) -> np.ndarray:
+    """(T,) bool: frames of xy (T, 17, 2) in which at least min_joints are known or can be imputed from time."""
+    return np.isfinite(impute_from_time(xy, frames)).all(-1).sum(1) >= min_joints
+
+
+def impute_missing(xy: np.ndarray, frames: np.ndarray, min_joints: int = MIN_JOINTS) -> tuple[np.ndarray, np.ndarray]:
+    """Impute every missing joint of one person, or refuse.
 
     xy (T, 17, 2) pixels, NaN where missing, frames (T,) increasing frame numbers. Returns xy without NaN and a
     boolean (T, 17) that is True where a joint was imputed. First in time (`impute_from_time`), then from the body
-    (`impute_from_body`). Raises UserError that names frames and joints where more than MAX_FROM_BODY joints are
-    left to the body or the body does not say where they are (both knees, say).
+    (`impute_from_body`), then what is left, such as both legs under a table, from a plausible pose
+    (`lib.joints.plausible_pose`). Raises UserError that names the frames where fewer than min_joints are known after the
+    first step.
     """
     known = np.isfinite(xy).all(-1)
-    timed = impute_from_time(np.where(known[..., None], xy, np.nan), frames)
-    left = np.isnan(timed[..., 0])
-    sparse = left.sum(1) > MAX_FROM_BODY
+    xy = np.where(known[..., None], xy, np.nan)
+    sparse = ~enough_joints(xy, frames, min_joints)
     if sparse.any():
         raise UserError(
-            f"more than {MAX_FROM_BODY} of {len(HUMAN36M_17)} joints are missing, with no known neighbour within "
-            f"{MAX_GAP} frames, in {frame_ranges(frames[sparse])}; leave these frames out"
+            f"fewer than {min_joints} of {known.shape[1]} joints are seen, with no known neighbour within {MAX_GAP} frames, in "
+            f"{frame_ranges(frames[sparse])}; skip these frames, or take fewer joints with --min-joints N"
         )
-    whole = impute_from_body(timed)
-    unknown = np.isnan(whole[..., 0])
-    if unknown.any():
-        joints = ", ".join(HUMAN36M_17.names[j] for j in np.flatnonzero(unknown.any(0)))
-        raise UserError(
-            f"{joints} missing on both sides, so nothing says where they are, in "
-            f"{frame_ranges(frames[unknown.any(1)])}; the whole body must be visible: leave these frames out"
-        )
-    return whole, ~known
+    return plausible_pose().complete(impute_from_body(impute_from_time(xy, frames))), ~known
 
 
 def frame_ranges(frames: np.ndarray, limit: int = 5) -> str:
-    """`frames 3, 7-12 and 4 more`: increasing frame numbers as text, at most `limit` runs written out."""
+    """`frames 3, 7-12 and 4 more`: increasing frame numbers as text, at most `limit` runs written out; `-10 to 19`."""
     runs = np.split(frames, np.flatnonzero(np.diff(frames) != 1) + 1)
-    shown = ", ".join(f"{r[0]}" if len(r) == 1 else f"{r[0]}-{r[-1]}" for r in runs[:limit])
+    dash = " to " if len(frames) and frames[0] < 0 else "-"
+    shown = ", ".join(f"{r[0]}" if len(r) == 1 else f"{r[0]}{dash}{r[-1]}" for r in runs[:limit])
     rest = sum(len(r) for r in runs[limit:])
     return f"{'frame' if len(frames) == 1 else 'frames'} {shown}" + (f" and {rest} more" if rest else "")
