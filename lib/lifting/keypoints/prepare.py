@@ -6,7 +6,7 @@ import numpy as np
 
 from lib.errors import UserError
 from lib.joints.conversion import convert_joints
-from lib.joints.imputation import impute_missing
+from lib.joints.imputation import MIN_JOINTS, frame_ranges, impute_missing
 from lib.lifting.keypoints.readers import Keypoints
 
 MARGIN = 0.1
@@ -49,8 +49,11 @@ def check_pixels(xy: np.ndarray, image_size: tuple[int, int]) -> None:
         )
 
 
-def prepare_people(people: list[Keypoints]) -> list[PreparedPerson]:
-    """Convert and fill; raises one UserError that names every person who cannot be used."""
+def prepare_people(people: list[Keypoints], min_joints: int = MIN_JOINTS) -> list[PreparedPerson]:
+    """Convert and impute; raises one UserError that names every person who cannot be used, and their frames.
+
+    min_joints: of Human3.6M's 17 that must be seen in every frame (`lib.joints.imputation`).
+    """
     prepared, problems = [], []
     for k in people:
         if k.image_size is None:
@@ -58,9 +61,9 @@ def prepare_people(people: list[Keypoints]) -> list[PreparedPerson]:
         try:
             check_pixels(k.xy, k.image_size)
             xy, scores = convert_joints(np.concatenate([k.xy, k.scores[..., None]], axis=-1), k.joint_set)
-            pixels, imputed = impute_missing(xy, k.frames)
+            pixels, imputed = impute_missing(xy, k.frames, min_joints)
         except UserError as problem:
-            problems.append(f"person {k.person}: {problem}")
+            problems.append(f"person {k.person} ({frame_ranges(k.frames)}): {problem}")
             continue
         prepared.append(PreparedPerson(k.person, k.frames, pixels, scores, imputed, k.image_size))
     if problems:

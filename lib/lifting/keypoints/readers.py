@@ -4,17 +4,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from lib.errors import UserError
-from lib.joints import JOINT_SETS
-from lib.lifting.keypoints.formats import Detections, load_detections
+from lib.joints.imputation import frame_ranges
+from lib.lifting.keypoints.conventions import joint_set_of
+from lib.lifting.keypoints.formats import load_detections
+from lib.lifting.keypoints.formats.detections import NOBODY, Detections
+from lib.lifting.tracking import Tracker
 
-MAX_STEP = 0.5
-"""Farthest a person without a track id moves between two detections, as part of their box's diagonal."""
-
-MAX_PAUSE = 30
-"""Frames after which a person without a track id who comes back is somebody new."""
+ASSUMED_RATE = 25.0
+"""Frames per second for following people without identities, where the file does not say it."""
 
 
 @dataclass(frozen=True)
@@ -36,98 +35,128 @@ class Keypoints:
 
 
 def read_keypoints(
-    path: Path, joint_set: str | None = None, image_size: tuple[int, int] | None = None
+    path: Path,
+    joint_set: str | None = None,
+    image_size: tuple[int, int] | None = None,
+    *,
+    rate: float | None = None,
+    one_person: bool = False,
+    force: bool = False,
+    notes: list[str] | None = None,
 ) -> list[Keypoints]:
     """All people in a file, or in a folder of OpenPose files, by person number.
 
-    joint_set: a key of `JOINT_SETS`, needed only where file and joint count do not say it; image_size: (width,
-    height) in pixels, for files without it. A joint is missing where its score is not above 0, where x, y or score
-    is not a finite number, or where x = y = 0. Raises UserError for whatever cannot be used.
+    joint_set: a key of `JOINT_SETS`, needed only where neither file nor geometry say it; force: believe it (or the
+    file) whatever the joints look like. image_size: (width, height) in pixels, for files without it. rate: frames per
+    second, by which people without identities are followed. one_person: there is one person, and the detection with the
+    largest sum of scores in each frame is theirs; identities in the file play no part. notes: lines about what was
+    skipped or decided are added to it. A joint is missing where its score is not above 0, where x, y or score is not a
+    finite number, or where x = y = 0. Raises UserError for whatever cannot be used.
     """
-    path = Path(path)
+    path, notes = Path(path), [] if notes is None else notes
     found = load_detections(path, joint_set)
-    name = _joint_set_of(path, found, joint_set)
-    size = found.image_size or image_size
-    if found.image_size and image_size and tuple(found.image_size) != tuple(image_size):
-        raise UserError(
-            f"{path}: the file says its pictures are {found.image_size[0]} x {found.image_size[1]}, --image-size says "
-            f"{image_size[0]} x {image_size[1]}; leave --image-size out"
-        )
-    if size is not None and min(size) < 1:
-        raise UserError(f"{path}: picture size {size[0]} x {size[1]} must be positive")
-
-    values = found.values
-    xy = values[..., :2]
-    missing = ~np.isfinite(values).all(-1) | ~(values[..., 2] > 0) | (xy == 0).all(-1)
+    notes += found.notes
+    size = _image_size(path, found, image_size)
+    values = found.values * [*size, 1] if found.normalized and size is not None else found.values
+    missing = ~np.isfinite(values).all(-1) | ~(values[..., 2] > 0) | (values[..., :2] == 0).all(-1)
     seen = ~missing.all(1)
     if not seen.any():
-        raise UserError(f"{path}: zero frames with a person in them")
-    xy = np.where(missing[..., None], np.nan, xy)[seen]
+        raise UserError(f"{path}: {_why_nobody(values)}")
     scores = np.where(missing, 0.0, np.minimum(values[..., 2], 1.0))[seen]
-    frames = found.frames[seen]
-    persons = _link(frames, xy) if found.persons is None else found.persons[seen]
+    xy = np.where(missing[..., None], np.nan, values[..., :2])[seen]
+    detections, frames = np.concatenate([xy, scores[..., None]], axis=-1), found.frames[seen]
+    name = joint_set or found.joint_set
+    if not found.named:
+        name = joint_set_of(path, detections, found.joint_set, joint_set, force, notes)
 
-    order = np.lexsort((frames, persons))
+    persons = None if found.persons is None else found.persons[seen]
+    clips = np.zeros(len(frames), np.int64) if found.clips is None else found.clips[seen]
+    numbers, first = np.zeros(len(frames), np.int64), 0
+    for clip in np.unique(clips):
+        rows = np.flatnonzero(clips == clip)
+        if one_person:
+            best = _best_of_each_frame(frames[rows], scores[rows])
+            numbers[rows] = np.where(best, first, -1)
+        elif persons is None:
+            numbers[rows] = first + _follow(frames[rows], detections[rows], rate or ASSUMED_RATE)
+        elif found.clips is None:
+            numbers[rows] = persons[rows]
+        else:
+            numbers[rows] = first + np.unique(persons[rows], return_inverse=True)[1].ravel()
+        if found.clips is not None:
+            notes.append(f"{path}: the clip {found.clip_names[clip]}: persons {first} to {numbers[rows].max()}")
+        first = numbers.max() + 1
+    if one_person and (numbers < 0).any():
+        notes.append(
+            f"{path}: {(numbers < 0).sum()} of {len(numbers)} detections are not the best of their frame: skipped"
+        )
+    kept = numbers >= 0
+    frames, numbers, xy, scores = frames[kept], numbers[kept], xy[kept], scores[kept]
+
+    order = np.lexsort((frames, numbers))
     people = []
-    for rows in np.split(order, np.flatnonzero(np.diff(persons[order])) + 1):
-        person, twice = int(persons[rows[0]]), frames[rows][1:][np.diff(frames[rows]) == 0]
+    for rows in np.split(order, np.flatnonzero(np.diff(numbers[order])) + 1):
+        person, twice = int(numbers[rows[0]]), frames[rows][1:][np.diff(frames[rows]) == 0]
         if len(twice):
             raise UserError(f"{path}: person {person} is there twice in frame {twice[0]}; track ids must be unique")
         people.append(Keypoints(person, frames[rows], xy[rows], scores[rows], name, size, str(path)))
     return people
 
 
-def _joint_set_of(path: Path, found: Detections, asked: str | None) -> str:
-    """The joint set: what the caller asked for, else what the file says, else the only one with this many joints."""
-    count = found.values.shape[1]
-    fitting = [name for name, joints in JOINT_SETS.items() if len(joints) == count]
-    if not fitting:
-        sets = ", ".join(f"{name} ({len(joints)})" for name, joints in JOINT_SETS.items())
-        raise UserError(f"{path}: {count} joints per person; the known joint sets are {sets}")
-    name = asked or found.joint_set
-    if name is None and len(fitting) > 1:
-        raise UserError(f"{path}: {count} joints may be {' or '.join(fitting)}; say which with --joint-set")
-    name = name or fitting[0]
-    if name not in fitting:
-        raise UserError(
-            f"{path}: {count} joints per person, but the joint set {name} has {len(JOINT_SETS[name])}; "
-            f"{count} fits {' or '.join(fitting)}"
-        )
-    return name
+def strongest(people: list[Keypoints], count: int, notes: list[str]) -> list[Keypoints]:
+    """The `count` people who are seen longest and most surely, by their summed scores, in the order of their numbers.
 
-
-def _link(frames: np.ndarray, xy: np.ndarray) -> np.ndarray:
-    """Person numbers (N,) for detections without track ids, from frame to frame by smallest movement.
-
-    frames (N,), xy (N, J, 2) with NaN. At most one detection per frame is one person. Otherwise detections and people
-    are matched so that the summed mean joint distance, over the box's diagonal, is smallest (Hungarian method);
-    farther than MAX_STEP or after a pause of MAX_PAUSE frames somebody new begins.
+    A line about each of the others, with their frames, is added to notes.
     """
-    persons = np.zeros(len(frames), np.int64)
+    ranked = sorted(people, key=lambda k: -k.scores.sum())
+    for k in sorted(ranked[count:], key=lambda k: k.person):
+        notes.append(f"skipped: person {k.person}, {frame_ranges(k.frames)}: not one of the {count} seen most")
+    return sorted(ranked[:count], key=lambda k: k.person)
+
+
+def _image_size(path: Path, found: Detections, given: tuple[int, int] | None) -> tuple[int, int] | None:
+    """The images' size, by the file or the caller."""
+    size = found.image_size or given
+    if found.image_size and given and tuple(found.image_size) != tuple(given):
+        raise UserError(
+            f"{path}: the file says its images are {found.image_size[0]} x {found.image_size[1]}, --image-size says "
+            f"{given[0]} x {given[1]}; leave --image-size out"
+        )
+    if size is not None and min(size) < 1:
+        raise UserError(f"{path}: image size {size[0]} x {size[1]} must be positive")
+    return size
+
+
+def _why_nobody(values: np.ndarray) -> str:
+    """Why no joint of values (N, J, 3) is usable."""
+    if len(values) and not (values[..., 2] > 0).any():
+        return f"{NOBODY}: every score is 0 or missing; where scores are unknown, write 1"
+    if len(values) and not np.isfinite(values[..., :2]).all(-1).any():
+        return f"{NOBODY}: no coordinate is a finite number"
+    return NOBODY
+
+
+def _best_of_each_frame(frames: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """(N,) bool: the detection with the largest summed score (N, J) in each frame (N,)."""
+    order = np.lexsort((-scores.sum(1), frames))
+    best = np.zeros(len(frames), bool)
+    best[order[np.r_[True, np.diff(frames[order]) > 0]]] = True
+    return best
+
+
+def _follow(frames: np.ndarray, detections: np.ndarray, rate: float) -> np.ndarray:
+    """Person numbers (N,) for detections (N, J, 3) without identities (`lib.lifting.tracking`).
+
+    frames (N,), rate: frames per second. At most one detection per frame is one person, however far it jumps. Where
+    frame numbers go in larger steps, as in every tenth image of a video, the steps count as frames.
+    """
     order = np.argsort(frames, kind="stable")
     groups = np.split(order, np.flatnonzero(np.diff(frames[order])) + 1)
+    persons = np.zeros(len(frames), np.int64)
     if len(groups) == len(frames):
         return persons
-    last, count = {}, 0
+    step = np.median(np.diff([frames[rows[0]] for rows in groups])) if len(groups) > 1 else 1
+    tracker = Tracker(rate * step)
     for rows in groups:
-        now = frames[rows[0]]
-        last = {person: row for person, row in last.items() if now - frames[row] <= MAX_PAUSE}
-        recent = list(last)
-        taken = {}
-        if recent:
-            before, here = xy[[last[p] for p in recent]], xy[rows]
-            step = np.linalg.norm(here[:, None] - before, axis=-1)  # (detections, people, J)
-            both = np.isfinite(step)
-            step = np.where(both, step, 0).sum(-1) / np.maximum(both.sum(-1), 1)
-            size = np.linalg.norm(np.nanmax(here, axis=1) - np.nanmin(here, axis=1), axis=-1)
-            cost = np.where(both.any(-1), step / np.maximum(size, 1e-9)[:, None], np.inf)
-            cost = np.minimum(cost, 2 * MAX_STEP)
-            for i, k in zip(*linear_sum_assignment(cost), strict=True):
-                if cost[i, k] <= MAX_STEP:
-                    taken[i] = recent[k]
-        for i, row in enumerate(rows):
-            if i not in taken:
-                taken[i], count = count, count + 1
-            persons[row] = taken[i]
-            last[taken[i]] = row
+        persons[rows] = tracker.update(int(frames[rows[0]]), detections[rows])
     return persons

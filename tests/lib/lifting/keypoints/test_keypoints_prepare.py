@@ -36,7 +36,9 @@ def test_without_a_picture_size_the_user_is_asked_for_it():
 
 @pytest.mark.parametrize(("scale", "shift", "shown"), [(1 / 1280, 0, "0.15..0.53"), (2 / 1280, -1, "-0.71..0.05")])
 def test_normalised_coordinates_are_recognised(scale, shift, shown):
-    with pytest.raises(UserError, match=f"person 0: all coordinates lie in {shown}, they look normalised"):
+    with pytest.raises(
+        UserError, match=f"person 0 .frames 0-29.: all coordinates lie in {shown}, they look normalised"
+    ):
         prepare_people([keypoints(xy=keypoints().xy * scale + shift)])
 
 
@@ -67,12 +69,12 @@ def test_the_margin_around_the_picture_is_a_tenth_of_its_size(excess, accepted):
 def test_all_refused_people_are_named_in_one_line():
     scores = keypoints().scores.copy()
     xy = keypoints().xy.copy()
-    scores[3:, 13:], xy[3:, 13:] = 0, np.nan  # knees and ankles
+    scores[3:, 5:], xy[3:, 5:] = 0, np.nan  # all but the face
     bad = [keypoints(person=p, xy=xy, scores=scores) for p in (1, 4)]
     with pytest.raises(UserError) as caught:
         prepare_people([keypoints(), *bad])
     line = str(caught.value)
     assert "\n" not in line
-    assert line.startswith("walk.json: person 1: R_Knee, R_Ankle, L_Knee, L_Ankle missing")
-    assert "| person 4: " in line
+    assert line.startswith("walk.json: person 1 (frames 0-29): fewer than 8 of 17 joints are seen")
+    assert "| person 4 (frames 0-29): " in line
     assert "frames 3-29" in line

@@ -1,0 +1,71 @@
+"""The files that pose estimators and scripts write 2D keypoints to; docs/joints.md shows each format.
+
+A file's format is recognised by its content, never by its name. One module for each family of formats; every format
+becomes `Detections`. A new format is a line in one of the registries below.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from lib.errors import UserError
+from lib.lifting.keypoints.formats import arrays, coco, hdf5, mediapipe, mmpose, openpose, tables, vitpose
+from lib.lifting.keypoints.formats.detections import Detections, load_bytes, parse_json
+
+BINARY: dict[bytes, Callable[[Path, bytes], Detections]] = {
+    b"\x93NUMPY": arrays.read_npy,
+    b"PK\x03\x04": arrays.read_npz,
+    b"\x89HDF\r\n\x1a\n": hdf5.read_hdf5,
+}
+"""First bytes of a file -> its reader."""
+
+JSON: dict[str, tuple[Callable[[object], bool], Callable[[Path, object], Detections]]] = {
+    "OpenPose": (openpose.is_frame, openpose.read_frame),
+    "a COCO dataset": (coco.is_dataset, coco.read_dataset),
+    "COCO results": (coco.is_results, coco.read_results),
+    "MMPose": (mmpose.is_video, mmpose.read_video),
+    "MMPose's instances": (mmpose.is_instances, mmpose.read_instances),
+    "easy_ViTPose": (vitpose.is_easy, vitpose.read_easy),
+    "ViTPose of Transformers": (vitpose.is_transformers, vitpose.read_transformers),
+    "MediaPipe": (mediapipe.is_landmarks, mediapipe.read_landmarks),
+}
+"""Name -> (whether the parsed content is of this format, its reader); the first that fits is used."""
+
+
+def load_detections(path: Path, joint_set: str | None = None) -> Detections:
+    """What a file, or a folder of OpenPose files, holds; joint_set is only needed by CSV files that lack joints."""
+    if path.is_dir():
+        return openpose.read_folder(path)
+    data = load_bytes(path)
+    for start, read in BINARY.items():
+        if data.startswith(start):
+            return read(path, data)
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise UserError(
+            f"{path}: neither .npy, .npz, HDF5 nor text in UTF-8; see docs/joints.md for the formats"
+        ) from None
+    if not text.strip():
+        raise UserError(f"{path}: the file is empty")
+    if text.lstrip()[0] in "[{":
+        return _from_json(path, parse_json(path, text))
+    return tables.read_csv(path, text, joint_set)
+
+
+def _from_json(path: Path, content) -> Detections:
+    if content == []:
+        raise UserError(f"{path}: an empty JSON list, zero frames")
+    for fits, read in JSON.values():
+        if fits(content):
+            return read(path, content)
+    if isinstance(content, dict):
+        seen = f"a JSON object with the keys {_some(content)}"
+    elif isinstance(content[0], dict):
+        seen = f"a JSON list of objects with the keys {_some(content[0])}"
+    else:
+        seen = f"a JSON list of {type(content[0]).__name__} values"
+    raise UserError(f"{path}: {seen} is none of the known formats ({', '.join(JSON)})")
+
+
+def _some(keys: dict) -> str:
+    return ", ".join(sorted(keys)[:6]) or "(none)"

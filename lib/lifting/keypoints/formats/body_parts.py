@@ -1,0 +1,85 @@
+"""The joints that free names of body parts mean: left_shoulder, LShoulder, shoulder_l and L_Shoulder are one."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+
+from lib.errors import UserError
+from lib.joints import JOINT_SETS
+
+_SIDED = {
+    "shoulder": "Shoulder", "elbow": "Elbow", "wrist": "Wrist", "hip": "Hip", "knee": "Knee", "ankle": "Ankle",
+    "eye": "Eye", "ear": "Ear", "heel": "Heel", "bigtoe": "BigToe", "toe": "BigToe", "smalltoe": "SmallToe",
+    "littletoe": "SmallToe", "footindex": "BigToe",
+}  # fmt: skip
+_MIDDLE = {
+    "nose": "Nose", "neck": "Neck", "thorax": "Neck", "head": "Head", "headtop": "Head", "tophead": "Head",
+    "topofhead": "Head", "vertex": "Head", "upperneck": "UpperNeck", "pelvis": "Pelvis", "midhip": "Pelvis",
+    "hipcenter": "Pelvis", "torso": "Torso", "spine": "Torso",
+}  # fmt: skip
+_NUMBERED = {f"{part}{n}": f"{s}_{part.title()}" for part in ("ankle", "knee", "hip", "wrist", "elbow", "shoulder")
+             for n, s in ((1, "R"), (2, "L"))} | {"chin": "UpperNeck", "forehead": "Head"}  # fmt: skip
+"""DeepLabCut's human model (Leeds Sports Pose): 1 is right. Meant only where all 14 are there."""
+
+MIN_PARTS = 3
+
+
+def joint_names(parts: list[str]) -> list[str | None]:
+    """A joint's name for every body part, None where it is no joint of ours."""
+    if {p.lower() for p in parts} == set(_NUMBERED):
+        return [_NUMBERED[p.lower()] for p in parts]
+    return [_joint(part) for part in parts]
+
+
+def _joint(part: str) -> str | None:
+    words = re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+", part)
+    plain = "".join(words).lower()
+    if plain in _MIDDLE:
+        return _MIDDLE[plain]
+    rest = [w.lower() for w in words]
+    for side in ("left", "right", "l", "r"):
+        if side in rest:
+            rest.remove(side)
+        elif plain.startswith(side) and plain.removeprefix(side) in _SIDED:
+            rest = [plain.removeprefix(side)]
+        else:
+            continue
+        name = _SIDED.get("".join(rest))
+        return f"{side[0].upper()}_{name}" if name else None
+    return None
+
+
+def smallest_set_with(names: set[str]) -> str | None:
+    """The joint set with the most of these names; of several the one with the fewest joints. None where none has any.
+
+    A joint of one name is the same in all sets, so it does not matter which of several is taken.
+    """
+    best = max(JOINT_SETS, key=lambda s: (len(names & set(JOINT_SETS[s].names)), -len(JOINT_SETS[s])))
+    return best if names & set(JOINT_SETS[best].names) else None
+
+
+def arranged(path: Path, parts: list[str], values: np.ndarray) -> tuple[np.ndarray, str, tuple[str, ...]]:
+    """values (N, parts, 3) as (N, J, 3) of a joint set, its name, and a line about body parts that are no joints."""
+    names = joint_names(parts)
+    known = [n for n in names if n is not None]
+    twice = sorted({n for n in known if known.count(n) > 1})
+    if twice:
+        both = ", ".join(p for p, n in zip(parts, names, strict=True) if n == twice[0])
+        raise UserError(f"{path}: the body parts {both} are one joint ({twice[0]}); rename all but one")
+    joint_set = smallest_set_with(set(known)) if len(known) >= MIN_PARTS else None
+    if joint_set is None:
+        raise UserError(
+            f"{path}: too few body parts are joints of a person ({', '.join(parts[:12])}); call them left_shoulder, "
+            "right_knee, ... as in docs/joints.md"
+        )
+    joints = JOINT_SETS[joint_set].names
+    out = np.full((len(values), len(joints), 3), np.nan)
+    skipped = []
+    for k, (part, name) in enumerate(zip(parts, names, strict=True)):
+        if name in joints:
+            out[:, joints.index(name)] = values[:, k]
+        else:
+            skipped.append(part)
+    notes = (f"{path}: no joints of {joint_set}, so skipped: {', '.join(skipped[:12])}",) if skipped else ()
+    return out, joint_set, notes

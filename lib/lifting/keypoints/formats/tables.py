@@ -1,0 +1,144 @@
+"""CSV: the project's own, DeepLabCut's and SLEAP's."""
+
+import csv
+import io
+from pathlib import Path
+
+import numpy as np
+
+from lib.errors import UserError
+from lib.joints import JOINT_SETS
+from lib.lifting.keypoints.formats.body_parts import arranged, smallest_set_with
+from lib.lifting.keypoints.formats.detections import NOBODY, Detections, whole_numbers
+
+HEADER = ("frame", "person", "joint", "x", "y", "score")
+
+
+def read_csv(path: Path, text: str, asked: str | None) -> Detections:
+    """A table whose header says which of the three it is; asked: a joint set, for the project's own."""
+    try:
+        lines = list(csv.reader(io.StringIO(text)))
+    except csv.Error as error:
+        raise UserError(f"{path}: not a CSV table ({error})") from None
+    header = [h.strip() for h in lines[0]]
+    if header[0].lower() == "scorer":
+        return read_deeplabcut(path, lines)
+    if "frame_idx" in header and any(h.endswith(".x") for h in header):
+        return read_sleap(path, lines)
+    return _read_own(path, lines, asked)
+
+
+def read_deeplabcut(path: Path, lines: list[list[str]]) -> Detections:
+    """Header rows scorer, [individuals,] bodyparts, coords; then a line for every frame."""
+    rows = {line[0].strip().lower(): [c.strip() for c in line[1:]] for line in lines[:4] if line}
+    body = [line for line in lines[4 if "individuals" in rows else 3 :] if line]
+    if not {"bodyparts", "coords"} <= set(rows):
+        raise UserError(f"{path}: a DeepLabCut table needs the header rows scorer, bodyparts and coords")
+    parts, coords = rows["bodyparts"], rows["coords"]
+    individuals = rows.get("individuals", [""] * len(parts))
+    if not len(parts) == len(coords) == len(individuals):
+        raise UserError(f"{path}: the header rows have different lengths")
+    columns = list(zip(individuals, parts, coords, strict=True))
+    values = _cells(path, [line[1:] for line in body], len(columns), 4)
+    frames = _frames(path, [line[0] for line in body])
+    return deeplabcut(path, frames, columns, values)
+
+
+def deeplabcut(path: Path, frames: np.ndarray, columns: list[tuple[str, str, str]], values: np.ndarray) -> Detections:
+    """values (T, C) whose columns are (individual, body part, x | y | likelihood)."""
+    people, parts = list(dict.fromkeys(c[0] for c in columns)), list(dict.fromkeys(c[1] for c in columns))
+    if len(set(columns)) < len(columns):
+        raise UserError(f"{path}: a body part is there twice")
+    array = np.full((len(people), len(values), len(parts), 3), np.nan)
+    array[..., 2] = 1
+    places = {"x": 0, "y": 1, "likelihood": 2}
+    for k, (person, part, coordinate) in enumerate(columns):
+        if coordinate not in places:
+            raise UserError(f"{path}: a column of {part} is called {coordinate!r}; x, y and likelihood are needed")
+        array[people.index(person), :, parts.index(part), places[coordinate]] = values[:, k]
+    joints, joint_set, notes = arranged(path, parts, array.reshape(-1, len(parts), 3))
+    T, P = len(values), len(people)
+    return Detections(np.tile(frames, P), np.repeat(np.arange(P), T), joints, joint_set, named=True, notes=notes)
+
+
+def read_sleap(path: Path, lines: list[list[str]]) -> Detections:
+    """SLEAP's analysis: track, frame_idx, instance.score, then x, y and score of every node."""
+    header = [h.strip() for h in lines[0]]
+    body = [line for line in lines[1:] if line]
+    nodes = [h.removesuffix(".x") for h in header if h.endswith(".x")]
+    lacking = [f"{n}.{c}" for n in nodes for c in ("y", "score") if f"{n}.{c}" not in header]
+    if lacking:
+        raise UserError(f"{path}: a SLEAP table without the column {lacking[0]}")
+    index = [header.index(f"{n}.{c}") for n in nodes for c in ("x", "y", "score")]
+    if any(len(line) != len(header) for line in body):
+        raise UserError(f"{path}: not all lines have the {len(header)} columns of the header")
+    values = _cells(path, [[line[i] for i in index] for line in body], len(index), 2).reshape(-1, len(nodes), 3)
+    frames = _frames(path, [line[header.index("frame_idx")] for line in body])
+    tracks = [line[header.index("track")].strip() if "track" in header else "" for line in body]
+    names = sorted(set(tracks))
+    persons = None if "" in names else np.array([names.index(t) for t in tracks], np.int64)
+    joints, joint_set, notes = arranged(path, nodes, values)
+    return Detections(frames, persons, joints, joint_set, named=True, notes=notes)
+
+
+def _read_own(path: Path, lines: list[list[str]], asked: str | None) -> Detections:
+    """One line per joint under the header frame,person,joint,x,y,score; person and score may be left out."""
+    header = [h.strip().lower() for h in lines[0]]
+    lacking = [name for name in ("frame", "joint", "x", "y") if name not in header]
+    if lacking:
+        raise UserError(
+            f"{path}: text that is neither JSON nor CSV with the header {','.join(HEADER)} (lacking: {', '.join(lacking)}), "
+            "nor a table of DeepLabCut or SLEAP"
+        )
+    column = {name: header.index(name) for name in HEADER if name in header}
+    keys, names, numbers = [], [], []
+    for n, line in enumerate(lines[1:], start=2):
+        if not line:
+            continue
+        try:
+            cell = {name: line[i].strip() for name, i in column.items()}
+            keys.append((int(cell["frame"]), int(cell.get("person", 0))))
+            names.append(cell["joint"])
+            numbers.append([float(cell[c] or "nan") for c in ("x", "y")] + [float(cell.get("score", 1) or "nan")])
+        except (ValueError, IndexError):
+            raise UserError(f"{path}: line {n} does not fit the header {','.join(header)}") from None
+    if not keys:
+        raise UserError(f"{path}: zero frames: a CSV file with a header only")
+    joint_set = asked or smallest_set_with(set(names))
+    unknown = sorted(set(names) - set(JOINT_SETS[joint_set].names)) if joint_set else sorted(set(names))
+    if unknown and not asked:
+        raise UserError(f"{path}: no joint set has the joints {', '.join(unknown[:30])}; see docs/joints.md")
+    if unknown:
+        raise UserError(f"{path}: the joint set {joint_set} has no joint {unknown[0]!r}; names are in docs/joints.md")
+    joints = JOINT_SETS[joint_set].names
+    flat = whole_numbers(path, [number for key in keys for number in key], "frame and person")
+    rows, row = np.unique(flat.reshape(-1, 2), axis=0, return_inverse=True)
+    cells = row.ravel() * len(joints) + [joints.index(name) for name in names]
+    if len(np.unique(cells)) < len(cells):
+        first = np.flatnonzero(np.bincount(cells) > 1)[0]
+        frame, person = rows[first // len(joints)]
+        raise UserError(f"{path}: {joints[first % len(joints)]} of person {person} is there twice in frame {frame}")
+    values = np.full((len(rows) * len(joints), 3), np.nan)
+    values[cells] = numbers
+    return Detections(rows[:, 0], rows[:, 1], values.reshape(len(rows), len(joints), 3), joint_set, named=True)
+
+
+def _cells(path: Path, lines: list[list[str]], count: int, first: int) -> np.ndarray:
+    """(lines, count) numbers, NaN for empty cells; first: line number of the first."""
+    if not lines:
+        raise UserError(f"{path}: {NOBODY}: a table with a header only")
+    for n, line in enumerate(lines, start=first):
+        if len(line) != count:
+            raise UserError(f"{path}: line {n} has {len(line)} numbers, the header {count} columns")
+        try:
+            lines[n - first] = [float(c or "nan") for c in line]
+        except ValueError:
+            raise UserError(f"{path}: line {n} holds something that is not a number") from None
+    return np.array(lines, np.float64)
+
+
+def _frames(path: Path, cells: list[str]) -> np.ndarray:
+    try:
+        return whole_numbers(path, [float(c) for c in cells], "frame numbers")
+    except ValueError:
+        raise UserError(f"{path}: frame numbers must be whole numbers, found {cells[0][:40]!r}") from None
