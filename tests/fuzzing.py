@@ -36,16 +36,20 @@ from lib.config import Config, DatasetConfig, ModelConfig, TestConfig, TrainConf
 from lib.errors import UserError
 from lib.graph.scales import build_scales
 from lib.joints import HUMAN36M_17
+from lib.lifting.keypoints.prepare import prepare_people
+from lib.lifting.keypoints.readers import read_keypoints
 from lib.models.factory import load_network
 from lib.models.hgn import HGN
 from lib.run_dir import RunDir
 from lib.training.batches import Augmentation, BatchSource
 from smplpytorch.smplpytorch.coarse_body import CoarseBody
 from smplpytorch.smplpytorch.native.serialization import load_model
+from tests import keypoint_files
 from tests.annotation_files import PARTS, write_annotations
 from tests.bodies import tiny_body
 from tests.data.human36m_npz.npz_files import joints_3d, npz_bytes
 from tests.data.mocap.mocap_files import person_amc, person_asf, person_bvh
+from tests.stick_person import SIZE, coco_results
 from tests.tables import random_table
 from tests.trainers import assemble
 
@@ -321,6 +325,36 @@ def amc_kind(folder: Path):
     return files, damage_text, read
 
 
+def keypoints_kind(make: Callable[[], bytes], damage: Callable) -> Callable:
+    """A file of 2D keypoints, read as main/predict.py reads it, up to the network's input."""
+
+    def kind(folder: Path):
+        def read(folder):
+            with np.errstate(all="ignore"):
+                people = read_keypoints(folder / "keypoints", image_size=SIZE)
+                finite(*(k.scores for k in people))
+                prepare_people(people)
+
+        return {"keypoints": make()}, damage, read
+
+    return kind
+
+
+def damage_archive(data: bytes, rng: random.Random) -> bytes:
+    """Damage as to bytes, or inside one of the archive's files."""
+    if rng.random() < 0.3:
+        return damage_bytes(data, rng)
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        members = {info.filename: archive.read(info) for info in archive.infolist()}
+    name = rng.choice(sorted(members))
+    members[name] = damage_bytes(members[name], rng)
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        for member, content in members.items():
+            archive.writestr(member, content)
+    return out.getvalue()
+
+
 KINDS: dict[str, Callable] = {
     "model": smpl_kind,
     "checkpoint": checkpoint_kind,
@@ -329,6 +363,14 @@ KINDS: dict[str, Callable] = {
     "yaml": yaml_kind,
     "bvh": bvh_kind,
     "amc": amc_kind,
+    "mediapipe": keypoints_kind(keypoint_files.mediapipe_json, damage_text),
+    "vitpose": keypoints_kind(keypoint_files.transformers_json, damage_text),
+    "deeplabcut": keypoints_kind(keypoint_files.deeplabcut_csv, damage_text),
+    "sleap": keypoints_kind(keypoint_files.sleap_csv, damage_text),
+    "coco": keypoints_kind(lambda: json.dumps(coco_results(keypoint_files.COCO)).encode(), damage_text),
+    "detectron": keypoints_kind(keypoint_files.detectron_npz, damage_archive),
+    "hdf5": keypoints_kind(keypoint_files.sleap_h5, damage_bytes),
+    "hdf5 table": keypoints_kind(keypoint_files.deeplabcut_h5, damage_bytes),
 }
 
 

@@ -4,6 +4,7 @@ The ordinary run reads 100 damaged files of each kind; HGN_FUZZ=2000 reads as ma
 """
 
 import contextlib
+import importlib.util
 import json
 import os
 import random
@@ -24,7 +25,9 @@ from tests import fuzzing
 from tests.annotation_files import write_annotations
 
 ROOT = Path(__file__).resolve().parents[1]
-KINDS = ("model", "checkpoint", "annotations", "npz", "yaml", "bvh", "amc")
+KINDS = ("model", "checkpoint", "annotations", "npz", "yaml", "bvh", "amc", "mediapipe", "vitpose", "deeplabcut", "sleap", "coco",
+         "detectron")  # fmt: skip
+KINDS += ("hdf5", "hdf5 table") if importlib.util.find_spec("h5py") else ()
 
 
 @pytest.fixture(scope="module")

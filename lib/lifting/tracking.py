@@ -31,6 +31,12 @@ YOUTH = 0.2
 UNMATCHED = 1.0
 """What it costs to leave a track and a detection without partner; a detection at REACH costs as much."""
 
+MOST_HIDDEN = 2.0
+"""Largest factor from the box of the seen joints to the person's: the root of all joints over the seen ones, up to this."""
+
+FAR_AWAY = 1e7
+"""px: coordinates beyond are no places in an image."""
+
 VELOCITY_GAIN = 0.25
 """How much of the prediction's error corrects the velocity; the first corrections are larger."""
 
@@ -83,7 +89,7 @@ class Tracker:
     def update(self, frame: int, detections: np.ndarray) -> np.ndarray:
         """Track numbers (K,) of the detections (K, J, 3) in one frame; K may be 0.
 
-        detections: x, y in px and a score; a joint is missing where its score is not above 0 or x or y is not finite.
+        detections: x, y in px and a score; a joint is missing where its score is not above 0 or a value is not finite or beyond FAR_AWAY.
         frame: number of the frame, larger than in the call before (ValueError otherwise). A detection without joints
         begins a track of its own.
         """
@@ -92,7 +98,7 @@ class Tracker:
             raise ValueError(f"frame {frame} does not come after the frame before it")
         self._tracks = [track for track in self._tracks if time - track.time <= MAX_GAP]
         detections = np.asarray(detections, np.float64)
-        missing = ~np.isfinite(detections).all(-1) | ~(detections[..., 2] > 0)
+        missing = ~(np.abs(detections) < FAR_AWAY).all(-1) | ~(detections[..., 2] > 0)
         joints = np.where(missing[..., None], np.nan, detections[..., :2])
         cost = np.array([[_cost(track, here, time) for track in self._tracks] for here in joints])
         numbers = np.full(len(joints), -1)
@@ -124,5 +130,8 @@ def _cost(track: _Track, joints: np.ndarray, time: float) -> float:
 
 
 def _diagonal(joints: np.ndarray) -> float:
+    """Diagonal of the box of the person whose seen joints (J, 2) these are; few joints span only a part of it."""
     seen = joints[np.isfinite(joints).all(-1)]
-    return float(np.linalg.norm(np.ptp(seen, axis=0))) if len(seen) else 0.0
+    if not len(seen):
+        return 0.0
+    return float(np.linalg.norm(np.ptp(seen, axis=0))) * min(np.sqrt(len(joints) / len(seen)), MOST_HIDDEN)

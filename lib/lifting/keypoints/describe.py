@@ -18,7 +18,7 @@ _FRONT_VIEW = {
     "R_Hip": (-1.3, -0.4), "R_Knee": (-1.6, -4.2), "R_Ankle": (-1.8, -8), "R_Heel": (-1.1, -8.9),
     "R_BigToe": (-2.4, -9.6), "R_SmallToe": (-3.5, -9), "Spine1": (0, 1.5), "Spine2": (0, 3), "Spine3": (0, 4.3),
     "R_Collar": (-1.1, 5.3), "R_Foot": (-2.4, -9.4), "R_Hand": (-4.4, -0.7), "UpperNeck": (0, 6.9),
-    "R_EyeInner": (-0.45, 8.9), "R_EyeOuter": (-1.2, 8.7), "R_Mouth": (-0.5, 7.2), "R_Pinky": (-4.9, -0.3),
+    "R_EyeInner": (-0.4, 9.5), "R_EyeOuter": (-1.4, 9.1), "R_Mouth": (-0.5, 7.2), "R_Pinky": (-4.9, -0.3),
     "R_Index": (-4.5, -1.1), "R_Thumb": (-3.6, -0.4), "R_FootBase": (-2.1, -8.9), "Spine": (0.9, 1.0),
     "R_HandBase": (-4.9, 0.6), "R_HandEnd": (-4.6, -1.5),
 }  # fmt: skip

@@ -122,6 +122,10 @@ def _image_size(path: Path, found: Detections, given: tuple[int, int] | None) ->
             f"{path}: the file says its images are {found.image_size[0]} x {found.image_size[1]}, --image-size says "
             f"{given[0]} x {given[1]}; leave --image-size out"
         )
+    if found.normalized and size is None:
+        raise UserError(
+            f"{path}: coordinates are parts of the image's width and height; give its size with --image-size W H"
+        )
     if size is not None and min(size) < 1:
         raise UserError(f"{path}: image size {size[0]} x {size[1]} must be positive")
     return size

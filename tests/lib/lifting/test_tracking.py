@@ -160,3 +160,10 @@ def test_detections_without_joints_or_people_do_no_harm():
     one = np.zeros((1, 17, 3))
     one[0, 0] = 5, 5, 1  # a box without size
     assert len(tracker.update(3, one)) == 1
+
+
+@pytest.mark.parametrize("value", [np.inf, np.nan, 1e308, -1e308])
+def test_numbers_out_of_all_proportion_are_missing_joints(value):
+    person, tracker = walker(200, 150), Tracker(RATE)
+    person[10:12, 3:5, 0] = value
+    assert {int(tracker.update(t, person[[t]])[0]) for t in range(20)} == {0}

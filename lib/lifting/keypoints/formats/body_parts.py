@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from lib.errors import UserError
-from lib.joints import JOINT_SETS
+from lib.joints import HUMAN36M_17, JOINT_SETS
+from lib.joints.conversion import CONVERSIONS
 
 _SIDED = {
     "shoulder": "Shoulder", "elbow": "Elbow", "wrist": "Wrist", "hip": "Hip", "knee": "Knee", "ankle": "Ankle",
@@ -50,12 +51,20 @@ def _joint(part: str) -> str | None:
     return None
 
 
-def smallest_set_with(names: set[str]) -> str | None:
-    """The joint set with the most of these names; of several the one with the fewest joints. None where none has any.
+def best_set_with(names: set[str]) -> str | None:
+    """The joint set that makes the most of these names; None where none has any.
 
-    A joint of one name is the same in all sets, so it does not matter which of several is taken.
+    It has most of them; of several, most of Human3.6M's joints follow from them; of several, it has the fewest joints. A
+    joint of one name is the same in all sets.
     """
-    best = max(JOINT_SETS, key=lambda s: (len(names & set(JOINT_SETS[s].names)), -len(JOINT_SETS[s])))
+
+    def worth(joint_set: str) -> tuple[int, int, int]:
+        joints, table = set(JOINT_SETS[joint_set].names), CONVERSIONS[joint_set]
+        formulas = [table.get(joint, ({joint: 1.0},)) for joint in HUMAN36M_17.names]
+        derived = sum(any(set(f) <= joints & names for f in choices) for choices in formulas)
+        return len(joints & names), derived, -len(joints)
+
+    best = max(JOINT_SETS, key=worth)
     return best if names & set(JOINT_SETS[best].names) else None
 
 
@@ -67,7 +76,7 @@ def arranged(path: Path, parts: list[str], values: np.ndarray) -> tuple[np.ndarr
     if twice:
         both = ", ".join(p for p, n in zip(parts, names, strict=True) if n == twice[0])
         raise UserError(f"{path}: the body parts {both} are one joint ({twice[0]}); rename all but one")
-    joint_set = smallest_set_with(set(known)) if len(known) >= MIN_PARTS else None
+    joint_set = best_set_with(set(known)) if len(known) >= MIN_PARTS else None
     if joint_set is None:
         raise UserError(
             f"{path}: too few body parts are joints of a person ({', '.join(parts[:12])}); call them left_shoulder, "

@@ -8,7 +8,7 @@ import numpy as np
 
 from lib.errors import UserError
 from lib.joints import JOINT_SETS
-from lib.lifting.keypoints.formats.body_parts import arranged, smallest_set_with
+from lib.lifting.keypoints.formats.body_parts import arranged, best_set_with
 from lib.lifting.keypoints.formats.detections import NOBODY, Detections, whole_numbers
 
 HEADER = ("frame", "person", "joint", "x", "y", "score")
@@ -104,7 +104,7 @@ def _read_own(path: Path, lines: list[list[str]], asked: str | None) -> Detectio
             raise UserError(f"{path}: line {n} does not fit the header {','.join(header)}") from None
     if not keys:
         raise UserError(f"{path}: zero frames: a CSV file with a header only")
-    joint_set = asked or smallest_set_with(set(names))
+    joint_set = asked or best_set_with(set(names))
     unknown = sorted(set(names) - set(JOINT_SETS[joint_set].names)) if joint_set else sorted(set(names))
     if unknown and not asked:
         raise UserError(f"{path}: no joint set has the joints {', '.join(unknown[:30])}; see docs/joints.md")
