@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from lib.files import remove_leftovers
-from lib.pose_table import PER_MESH, PoseTable
+from lib.pose_table import PER_MESH, PER_SMPL, PoseTable
 
 try:
     import fcntl
@@ -48,7 +48,7 @@ class Columns:
         """All arrays by name, rows put in `order`, those with a row per mesh in `mesh_order`. Files are complete then."""
 
         def order_of(name):
-            return mesh_order if name.startswith(PER_MESH) else order
+            return mesh_order if name.startswith((*PER_MESH, *PER_SMPL)) else order
 
         if self.folder is None:
             whole = {}
@@ -155,11 +155,11 @@ def open_entry(folder: Path, key: str) -> PoseTable | None:
 
 
 def _fits_together(table: PoseTable) -> bool:
-    columns = [v for f in fields(table) if isinstance(v := getattr(table, f.name), np.ndarray)]
-    with_mesh = int(np.count_nonzero(table.has_mesh))
-    return {len(c) for c in columns} == {len(table)} and all(
-        len(mesh) == with_mesh for name in PER_MESH for mesh in getattr(table, name)
-    )
+    values = {f.name: getattr(table, f.name) for f in fields(table)}
+    with_mesh = [values.pop(name) for name in PER_SMPL] + [mesh for name in PER_MESH for mesh in values.pop(name)]
+    columns = [value for value in values.values() if isinstance(value, np.ndarray)]
+    count = int(np.count_nonzero(table.has_mesh))
+    return {len(c) for c in columns} == {len(table)} and all(len(c) == count for c in with_mesh)
 
 
 def _map(path: Path) -> np.ndarray:

@@ -6,6 +6,7 @@ from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
+from scipy.spatial.transform import Rotation
 from tqdm import tqdm
 
 from data.cache import Columns, new_entry, open_entry, remove_old_entries
@@ -16,7 +17,10 @@ from lib.joints import SMPL_24
 from lib.pose_table import PoseTable
 from smplpytorch.smplpytorch.coarse_body import CoarseBody
 
-CACHE_VERSION = 2
+CACHE_VERSION = 3
+
+LEVEL = (0.0, -1.0, 0.0)
+"""The vertical in the axes of a level camera."""
 
 Bodies = Mapping[str, CoarseBody]
 """{gender: body}; "neutral" is always there and stands in for the others."""
@@ -129,11 +133,16 @@ def _convert(chunk: Chunk, bodies: Bodies, sequences_before: int) -> Iterator[tu
     yield "root", (joints[:, 0] / 1000).astype(np.float32)
     yield "camera", chunk.camera.astype(np.float32)
     yield "image_size", chunk.image_size.astype(np.float32)
+    yield "up", (np.tile(LEVEL, (len(joints), 1)) if chunk.smpl is None else chunk.smpl.R[:, :, 2]).astype(np.float32)
     if chunk.smpl is None:
+        coarse = bodies["neutral"]
+        yield "smpl_pose", np.zeros((0, 3 * len(coarse.parents)), np.float32)
+        yield "smpl_betas", np.zeros((0, coarse.num_betas), np.float32)
         for name in ("meshes", "flipped_meshes"):
             for i, size in enumerate(bodies["neutral"].sizes):
                 yield f"{name}_{i}", np.zeros((0, size, 3), np.float32)
         return
+    yield from _parameters(chunk.smpl)
     for name, meshes in _meshes(chunk.smpl, bodies.get(chunk.smpl.gender, bodies["neutral"])):
         for i, mesh in enumerate(meshes):
             yield f"{name}_{i}", mesh
@@ -154,6 +163,15 @@ def _meshes(s: SmplFrames, body: CoarseBody) -> Iterator[tuple[str, list[np.ndar
     flipped = body(mirror_pose(s.pose), s.betas, mirror * (root + s.transl) - root)
     mirrored_R = mirror[:, None] * R * mirror  # world mirrored in x, seen so that the camera's x is mirrored
     yield "flipped_meshes", [_turn(m - pelvis * mirror, frame, mirrored_R) for m in flipped]
+
+
+def _parameters(s: SmplFrames) -> Iterator[tuple[str, np.ndarray]]:
+    """SMPL parameters of the samples that have some, the root's rotation in camera axes."""
+    has = s.frame >= 0
+    frame = s.frame[has]
+    root = Rotation.from_matrix(s.R[has]) * Rotation.from_rotvec(s.pose[frame, :3])
+    yield "smpl_pose", np.concatenate([root.as_rotvec(), s.pose[frame, 3:]], axis=1).astype(np.float32)
+    yield "smpl_betas", s.betas[frame].astype(np.float32)
 
 
 def mirror_pose(pose: np.ndarray) -> np.ndarray:

@@ -9,6 +9,13 @@ across the picture's width, y in [-h/w, h/w].
 from dataclasses import dataclass
 
 import numpy as np
+import torch
+
+ASSUMED_FOCAL = 1.2
+"""Focal length over the image's longer side where the camera is unknown: 45 degrees from side to side."""
+
+SHOWN_SIZE = 0.33
+"""Larger side of a person's box over the image's side in a virtual camera: a standing person 5 m from a studio camera."""
 
 
 @dataclass(frozen=True)
@@ -74,3 +81,17 @@ def y_up(points: np.ndarray) -> np.ndarray:
     and OBJ expect; Blender and MeshLab then show the person upright, facing the viewer as in the picture.
     """
     return points * np.array([1.0, -1.0, -1.0])
+
+
+def turned_to(aim: np.ndarray | torch.Tensor) -> np.ndarray | torch.Tensor:
+    """Rotations (..., 3, 3) into axes whose z goes along aim (..., 3) and whose x stays in the camera's x-z plane.
+
+    `turned = rotation @ camera`: the virtual camera that looks at a person, without roll. NumPy or PyTorch.
+    """
+    stack = torch.stack if isinstance(aim, torch.Tensor) else np.stack
+    x, y, z = (aim[..., i] for i in range(3))
+    across = (x * x + z * z) ** 0.5
+    length = (across * across + y * y) ** 0.5
+    right = [z / across, 0 * x, -x / across]
+    down = [-x * y / (across * length), across / length, -y * z / (across * length)]
+    return stack([stack(row, -1) for row in (right, down, [x / length, y / length, z / length])], -2)

@@ -117,11 +117,17 @@ class TrainConfig:
 @dataclass(frozen=True)
 class AugConfig:
     """Augmentation of training samples. flip: mirror half of them; rotate_factor: largest rotation about the optical
-    axis, in degrees; view_probability: share shown through another camera (lib.training.augment.ViewRange)."""
+    axis, in degrees; view_probability: share shown through another camera (lib.training.augment.ViewRange);
+    body_probability: share replaced by new people (lib.training.people); detector_probability: share with 2D input as a
+    detector makes it (lib.training.detector), both through another camera; virtual_camera_probability: share shown as
+    prediction shows people to the network (lib.training.augment.virtual_view)."""
 
     flip: bool = False
     rotate_factor: float = 0.0
     view_probability: float = 0.0
+    body_probability: float = 0.0
+    detector_probability: float = 0.0
+    virtual_camera_probability: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -380,18 +386,17 @@ def _check_values(config: Config, source: str | Path) -> None:
         ("TRAIN.skip_nonfinite", T.skip_nonfinite, T.skip_nonfinite >= 0, "0 or more"),
         ("TRAIN.checkpoint_minutes", T.checkpoint_minutes, T.checkpoint_minutes > 0, "positive"),
         ("AUG.rotate_factor", A.rotate_factor, 0 <= A.rotate_factor <= 180, "0 to 180 degrees"),
-        ("AUG.view_probability", A.view_probability, 0 <= A.view_probability <= 1, "0 to 1"),
-        (
-            "AUG.view_probability",
-            A.view_probability,
-            not (A.view_probability and detected),
-            "0 with DATASET.detection_file: another camera's input would be exact projections, not detections",
-        ),
         ("TEST.batch_size", config.TEST.batch_size, config.TEST.batch_size >= 1, "1 or more"),
     ]
     for weight in ("joint", "mesh", "normal", "edge"):
         value = getattr(M, f"{weight}_loss_weight")
         rules.append((f"MODEL.{weight}_loss_weight", value, 0 <= value < float("inf"), "0 or more"))
+    for name in ("view", "body", "detector", "virtual_camera"):
+        value = getattr(A, f"{name}_probability")
+        rules.append((f"AUG.{name}_probability", value, 0 <= value <= 1, "0 to 1"))
+        if name != "virtual_camera":
+            expected = "0 with DATASET.detection_file: another camera's input would be projections, not detections of that file"
+            rules.append((f"AUG.{name}_probability", value, not (value and detected), expected))
     rules += _rules_of_networks(M)
     joints = len(HUMAN36M_17)
     for name in ("mean", "std", "outlier_probability"):

@@ -12,11 +12,13 @@ class PoseTable:
     names (N,) str base file names; actions (N,) int index into action_names; sequences (N,) int32 index into
     sequence_names, one per recording and camera; frames (N,) int32 number of the frame in its recording; pose2d (N, 17, 2)
     float32 normalized image coordinates; pose3d (N, 17, 3) float32 metres, camera axes, root-relative; root (N, 3) float32
-    metres, camera axes; camera (N, 4) float32 f_x, f_y, c_x, c_y px; image_size (N, 2) float32 w, h px.
+    metres, camera axes; camera (N, 4) float32 f_x, f_y, c_x, c_y px; image_size (N, 2) float32 w, h px; up (N, 3) float32
+    the vertical in camera axes, length 1 (a level camera's where nothing says more).
 
-    has_mesh (N,) bool: which samples come with SMPL parameters. meshes and flipped_meshes hold only the M samples that do, in
-    the same order: coarse and fine, (M, R, 3) float32 metres, camera axes, relative to the pose's root; flipped_meshes are
-    those of the mirrored person.
+    has_mesh (N,) bool: which samples come with SMPL parameters. The columns of PER_SMPL and PER_MESH hold only the M samples
+    that do, in the same order. smpl_pose (M, 72) float32: axis-angle rotations in radians, the root's in camera axes;
+    smpl_betas (M, S) float32: shape parameters; meshes: coarse and fine, (M, R, 3) float32 metres, camera axes, relative to
+    the pose's root; flipped_meshes: those of the mirrored person.
 
     input2d: in words where pose2d comes from; protocol: which of lib.evaluation.protocols scores these samples.
     """
@@ -35,6 +37,9 @@ class PoseTable:
     flipped_meshes: tuple[np.ndarray, ...]
     camera: np.ndarray
     image_size: np.ndarray
+    up: np.ndarray
+    smpl_pose: np.ndarray
+    smpl_betas: np.ndarray
     input2d: str = "ground-truth"
     protocol: str = "release"
 
@@ -56,7 +61,7 @@ class PoseTable:
             if f.name in PER_MESH:
                 value = tuple(v[mesh_rows] for v in value)
             elif isinstance(value, np.ndarray):
-                value = value[rows]
+                value = value[mesh_rows if f.name in PER_SMPL else rows]
             values[f.name] = value
         return PoseTable(**values)
 
@@ -66,4 +71,5 @@ class PoseTable:
 
 
 PER_MESH = ("meshes", "flipped_meshes")
-"""Columns with a row for each sample that has SMPL parameters, and none for the others."""
+PER_SMPL = ("smpl_pose", "smpl_betas")
+"""Columns with a row for each sample that has SMPL parameters, and none for the others; those of PER_MESH by scale."""

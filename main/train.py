@@ -80,7 +80,7 @@ def run(args: argparse.Namespace, cfg: Config, resumed: tuple | None, group: "Gr
     from lib.models.factory import build_joint_set, build_model, output_scales
     from lib.run_dir import create_run_dir
     from lib.training.checkpoints import Checkpoints, describe_run
-    from lib.training.factory import build_batches, build_learner
+    from lib.training.factory import build_batches, build_learner, build_people
     from lib.training.reporter import Reporter
     from lib.training.trainer import Trainer
     from smplpytorch.smplpytorch.load_body import load_body
@@ -103,7 +103,8 @@ def run(args: argparse.Namespace, cfg: Config, resumed: tuple | None, group: "Gr
     torch.manual_seed(seed)
     model = build_model(cfg, scales).to(devices[0])
     learner = build_learner(cfg, model, scales, devices, group)
-    batches = build_batches(cfg, train, devices[0], seed, group)
+    people = build_people(cfg, body, scales, train, devices[0])
+    batches = build_batches(cfg, train, devices[0], seed, group, people)
     evaluator = build_evaluator(cfg, tests, joints, devices[0], group)
     folder = resumed[0] if resumed else group.from_main(create_run_dir(cfg) if group.is_main else None)
     checkpoints = Checkpoints(folder.checkpoint, describe_run(cfg, scales, joints, seed, samples), cfg.TRAIN.keep)

@@ -31,6 +31,8 @@ def random_table(
     size = rng.choice([(1000, 1002), (1280, 720)], count).astype(np.float64)
     pixels = camera_to_pixel(pose3d + root[:, None], camera[:, :2], camera[:, 2:])
     single = np.float32
+    more = np.random.default_rng([seed, 6])
+    up = more.normal((0, -1, 0), 0.2, (count, 3))
     return PoseTable(
         names=np.array([f"{stem}_{i:06d}.jpg" for i in range(count)]),
         actions=np.arange(count) % 3,
@@ -46,6 +48,9 @@ def random_table(
         flipped_meshes=tuple(rng.normal(0, 0.3, (count, n, 3)).astype(single) for n in nodes),
         camera=camera.astype(single),
         image_size=size.astype(single),
+        up=(up / np.linalg.norm(up, axis=1, keepdims=True)).astype(single),
+        smpl_pose=more.normal(0, 0.3, (count, 72)).astype(single),
+        smpl_betas=more.normal(0, 1, (count, 10)).astype(single),
     )
 
 

@@ -12,7 +12,7 @@ MAY_IMPORT = {
     "lib.graph": (),
     "lib.models": ("lib.graph",),
     "lib.evaluation": ("lib.graph", "lib.models"),
-    "lib.training": ("lib.graph", "lib.models", "lib.evaluation"),
+    "lib.training": ("lib.graph", "lib.models", "lib.evaluation", "smplpytorch"),
     "lib.lifting": ("lib.graph", "lib.models", "lib.evaluation", "smplpytorch"),
     "smplpytorch": (),
     "data": ("lib.graph", "smplpytorch"),

@@ -11,17 +11,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lib.camera import ASSUMED_FOCAL, SHOWN_SIZE, turned_to
 from lib.errors import UserError
 from lib.joints.imputation import frame_ranges
 from lib.lifting import DEFAULT_FPS
 from lib.lifting.smoothing import gaussian, stretches
-
-ASSUMED_FOCAL = 1.2
-"""Focal length over the image's longer side where the camera is unknown: 45 degrees from side to side, the middle of
-the focal lengths in training (`lib.training.augment.ViewRange.focal`)."""
-
-SHOWN_SIZE = 0.33
-"""Larger side of a person's box over the image's side in the view: a standing person 5 m from a studio camera."""
 
 SMOOTHING = 0.48
 """Standard deviation, in seconds, of the Gaussian that a virtual camera's motion is smoothed with."""
@@ -88,7 +82,7 @@ def virtual_camera(
 
     rays = (pixels - [cx, cy]) / f
     rays = np.concatenate([rays, np.ones_like(rays[..., :1])], axis=-1)
-    rotation = _turned_to(smooth((rays.min(1) + rays.max(1)) / 2))
+    rotation = turned_to(smooth((rays.min(1) + rays.max(1)) / 2))
     seen = rays @ rotation.transpose(0, 2, 1)
     seen = seen[..., :2] / seen[..., 2:]
     size = np.exp(smooth(np.log(np.ptp(seen, axis=1).max(-1))))
@@ -119,11 +113,3 @@ def extent(pixels: np.ndarray) -> np.ndarray:
 def person_size(pixels: np.ndarray, image_size: tuple[int, int]) -> np.ndarray:
     """(T,): larger side of the joints' box over the longer side of the image; pixels (T, J, 2)."""
     return extent(pixels) / max(image_size)
-
-
-def _turned_to(aim: np.ndarray) -> np.ndarray:
-    """Rotations (T, 3, 3) into axes whose z goes along aim (T, 3) and whose x stays in the camera's x-z plane."""
-    z = aim / np.linalg.norm(aim, axis=-1, keepdims=True)
-    x = np.cross([0.0, 1.0, 0.0], z)
-    x /= np.linalg.norm(x, axis=-1, keepdims=True)
-    return np.stack([x, np.cross(z, x), z], axis=-2)

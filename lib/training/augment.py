@@ -1,19 +1,21 @@
 """Augmentation of training samples: pure functions on batches, camera geometry kept exact.
 
-Flips and rotations keep `pose2d` the projection of the sample's 3D pose by its own camera; noise touches the 2D only.
+Flips, rotations and new views keep `pose2d` the projection of the sample's 3D pose by its own camera; noise touches the 2D only.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
-from lib.device import to_device_together
+from lib.camera import ASSUMED_FOCAL, SHOWN_SIZE, turned_to
+from lib.device import to_device, to_device_together
 
 
 @dataclass(frozen=True)
 class Batch:
     """B samples: pose2d (B, J, 2) normalized image coordinates; pose3d (B, J, 3) and meshes (B, R, 3) metres, camera axes,
-    root-relative; flipped_meshes of the mirrored person; camera (B, 4) f_x, f_y, c_x, c_y px; image_size (B, 2) px.
+    root-relative; flipped_meshes of the mirrored person; camera (B, 4) f_x, f_y, c_x, c_y px; image_size (B, 2) px; up
+    (B, 3) the vertical in camera axes, length 1.
 
     mesh_weight (B,): what a sample counts for in the losses of the meshes, 0 where it has none (its meshes then mean
     nothing) and the same for all others, so that the weighted mean over the batch is the mean over the samples that have
@@ -26,6 +28,7 @@ class Batch:
     flipped_meshes: tuple[torch.Tensor, ...]
     camera: torch.Tensor
     image_size: torch.Tensor
+    up: torch.Tensor
     mesh_weight: torch.Tensor | None = None
 
 
@@ -42,59 +45,147 @@ class DetectionNoise:
 
 @dataclass(frozen=True)
 class ViewRange:
-    """Cameras that `new_view` draws from.
+    """Cameras that `new_view` draws from, as people hold them.
 
-    yaw, pitch: largest turn of the person about the camera's y and x axes, degrees; focal: focal length over picture
-    width; size: larger side of the person's box over picture width. All uniform, focal and size in their logarithms.
+    yaw, pitch, roll: largest turn about the true vertical, of the optical axis above and below the horizon, and about the
+    optical axis, degrees, all uniform; a share `level` of the cameras has a fifth of pitch and roll. distance: from the
+    camera to the middle of the person, metres; focal: focal length over the image's longer side (wide-angle to short
+    telephoto); size: the person's box over the image, uniform in its logarithm; shapes: width over height of the images.
     """
 
     yaw: float = 180.0
-    pitch: float = 15.0
-    focal: tuple[float, float] = (0.8, 1.8)
-    size: tuple[float, float] = (0.3, 0.95)
+    pitch: float = 40.0
+    roll: float = 25.0
+    level: float = 0.5
+    distance: tuple[float, float] = (2.0, 15.0)
+    focal: tuple[float, float] = (0.55, 2.5)
+    size: tuple[float, float] = (0.25, 1.0)
+    shapes: tuple[float, ...] = (1.0, 16 / 9, 9 / 16, 4 / 3, 3 / 4)
 
 
-def new_view(batch: Batch, chosen: torch.Tensor, views: ViewRange, generator: torch.Generator) -> Batch:
-    """Show the chosen (B,) bool samples through another camera: turned, nearer or farther, anywhere in the picture.
+NEAREST = 0.5
+"""Metres from the camera to the nearest joint, at least."""
 
-    The camera's y axis stands in for the vertical, which a studio camera's pitch of some degrees makes inexact and the
-    pictures more varied. The new pictures are square, with the principal point in the middle.
-    """
-    B = len(chosen)
+LONGER_SIDE = 1000.0
+"""Pixels of the longer side of a new view's image; nothing depends on it."""
 
-    def uniform(low, high):
-        return torch.rand(B, generator=generator) * (high - low) + low
 
-    logarithms = (torch.tensor(r).log().tolist() for r in (views.focal, views.size))
-    ranges = (-views.yaw, views.yaw), (-views.pitch, views.pitch), *logarithms, (-1, 1), (-1, 1)
-    yaw, pitch, focal, size, *offset = to_device_together([uniform(*r) for r in ranges], batch.pose3d.device)
-    yaw, pitch = (a * (torch.pi / 180) for a in (yaw, pitch))
-    focal, size = torch.exp(focal), torch.exp(size)
-    offset = torch.stack(offset, -1) * (1 - size)[:, None]
-    zero, one = torch.zeros_like(yaw), torch.ones_like(yaw)
-    (cy, sy), (cp, sp) = ((torch.cos(a), torch.sin(a)) for a in (yaw, pitch))
-    about_y = torch.stack([cy, zero, -sy, zero, one, zero, sy, zero, cy], -1).unflatten(-1, (3, 3))  # row vectors
-    about_x = torch.stack([one, zero, zero, zero, cp, sp, zero, -sp, cp], -1).unflatten(-1, (3, 3))
-    turn = about_y @ about_x
-    mirror = torch.diag(_mirror_x(turn, 3))
+@dataclass(frozen=True)
+class View:
+    """Cameras of a batch: points of a sample (row vectors, metres, root-relative) go to `points @ turn + shift`, camera
+    axes; turn (B, 3, 3), shift (B, 3); focal (B,) and half (B, 2): focal length and half of width and height, px."""
+
+    turn: torch.Tensor
+    shift: torch.Tensor
+    focal: torch.Tensor
+    half: torch.Tensor
+
+    def project(self, points: torch.Tensor) -> torch.Tensor:
+        """Points (B, P, 3) in the axes before the turn to normalized image coordinates (B, P, 2)."""
+        seen = points @ self.turn + self.shift[:, None]
+        return seen[..., :2] / seen[..., 2:] * (self.focal / self.half[:, 0])[:, None, None]
+
+    def take(self, rows: torch.Tensor) -> "View":
+        """The cameras of these samples."""
+        return View(self.turn[rows], self.shift[rows], self.focal[rows], self.half[rows])
+
+
+def draw_view(batch: Batch, views: ViewRange, generator: torch.Generator) -> View:
+    """One camera for each sample: anywhere around it, the person anywhere in the image; see `ViewRange`."""
+    device = batch.pose3d.device
+    draws = torch.rand(len(batch.pose3d), 9, generator=generator)
+    yaw, pitch, roll, level, distance, size, shape, *offset = to_device(draws, device).unbind(1)
+
+    def between(share: torch.Tensor, low: float, high: float) -> torch.Tensor:
+        return low * (high / low) ** share
+
+    calm = torch.where(level < views.level, 0.2, 1.0) * (torch.pi / 180)
+    turn = (
+        _upright(batch.up)
+        @ _about((2 * yaw - 1) * views.yaw * (torch.pi / 180), 1)
+        @ _about((2 * pitch - 1) * views.pitch * calm, 0)
+        @ _about((2 * roll - 1) * views.roll * calm, 2)
+    )
     pose = batch.pose3d @ turn
     low, high = pose.amin(1), pose.amax(1)
-    depth = torch.maximum(focal * (high - low)[:, :2].amax(1) / size, 0.5 - low[:, 2])
-    centre = offset / (2 * focal)[:, None] * depth[:, None] - (low + high)[:, :2] / 2
-    rays = (pose[..., :2] + centre[:, None]) / (pose[..., 2:] + depth[:, None, None])
-    width = torch.full_like(focal, 1000.0)
-    camera = torch.stack([focal * width, focal * width, width / 2, width / 2], -1)
+    half = _half_sizes(shape, views.shapes)
+    largest = ((high - low)[:, :2] / (2 * half)).amax(1)  # metres per pixel that fill the image
+    distance = between(distance, *views.distance)
+    lowest, highest = (f * LONGER_SIDE for f in views.focal)
+    focal = (between(size, *views.size) * distance / largest).clamp(lowest, highest)
+    depth = torch.maximum(torch.maximum(distance, focal * largest), NEAREST - low[:, 2])
+    free = (1 - (high - low)[:, :2] * (focal / depth)[:, None] / (2 * half)).clamp(min=0)
+    place = (2 * torch.stack(offset, 1) - 1) * free * half / focal[:, None]  # as a ray
+    shift = torch.cat([place * depth[:, None] - (low + high)[:, :2] / 2, depth[:, None]], 1)
+    return View(turn, shift, focal, half)
+
+
+def new_view(batch: Batch, chosen: torch.Tensor, view: View) -> Batch:
+    """Show the chosen (B,) bool samples through other cameras."""
+    mirror = torch.diag(_mirror_x(view.turn, 3))
+    centre = view.half
+    camera = torch.cat([view.focal[:, None].expand_as(centre), centre], 1)
 
     def pick(new, old):
         return torch.where(chosen.view(-1, *[1] * (old.ndim - 1)), new, old)
 
     return Batch(
-        pose2d=pick(rays * (2 * focal)[:, None, None], batch.pose2d),
-        pose3d=pick(pose, batch.pose3d),
+        pose2d=pick(view.project(batch.pose3d), batch.pose2d),
+        pose3d=pick(batch.pose3d @ view.turn, batch.pose3d),
+        meshes=tuple(pick(m @ view.turn, m) for m in batch.meshes),
+        flipped_meshes=tuple(pick(m @ (mirror @ view.turn @ mirror), m) for m in batch.flipped_meshes),
+        camera=pick(camera, batch.camera),
+        image_size=pick(2 * view.half, batch.image_size),
+        up=pick(_turn_rows(batch.up, view.turn), batch.up),
+    )
+
+
+@dataclass(frozen=True)
+class ShownRange:
+    """How `lib.lifting` shows people to the network: unknown, the share of cameras whose focal length and principal point
+    it does not know; aim and size: standard deviations of where the virtual camera looks, over the person's box, and of
+    the box's logarithm. It follows people smoothly, so that it is never quite where a single image would put it."""
+
+    unknown: float = 0.5
+    aim: float = 0.03
+    size: float = 0.06
+
+
+def virtual_view(batch: Batch, chosen: torch.Tensor, shown: ShownRange, generator: torch.Generator) -> Batch:
+    """Show the chosen (B,) bool samples as `lib.lifting.virtual_camera` shows people to the network.
+
+    A camera in the same place is turned to the middle of the joints' box and zoomed until the box has SHOWN_SIZE. Where
+    the camera is unknown its rays are those of ASSUMED_FOCAL, in training as in prediction.
+    """
+    B, device = len(chosen), batch.pose2d.device
+    noise = to_device(torch.randn(B, 3, generator=generator), device)
+    unknown = to_device(torch.rand(B, 1, generator=generator), device) < shown.unknown
+    width, height = batch.image_size.unbind(1)
+    focal = ASSUMED_FOCAL * torch.maximum(width, height)
+    assumed = torch.stack([focal, focal, width / 2, height / 2], 1)
+    rays = _rays(replace(batch, camera=torch.where(unknown, assumed, batch.camera)))
+    low, high = rays.amin(1), rays.amax(1)
+    extent = (high - low).amax(1, keepdim=True)
+    aim = (low + high) / 2 + shown.aim * noise[:, :2] * extent
+    turn = turned_to(torch.cat([aim, torch.ones_like(extent)], 1)).transpose(1, 2)  # for row vectors
+    seen = torch.cat([rays, torch.ones_like(rays[..., :1])], -1) @ turn
+    seen = seen[..., :2] / seen[..., 2:]
+    extent = (seen.amax(1) - seen.amin(1)).amax(1) * torch.exp(shown.size * noise[:, 2])
+    focal = SHOWN_SIZE * LONGER_SIDE / extent
+    middle = torch.full_like(focal, LONGER_SIDE / 2)
+    mirror = torch.diag(_mirror_x(turn, 3))
+
+    def pick(new, old):
+        return torch.where(chosen.view(-1, *[1] * (old.ndim - 1)), new, old)
+
+    return Batch(
+        pose2d=pick(2 * SHOWN_SIZE * seen / extent[:, None, None], batch.pose2d),
+        pose3d=pick(batch.pose3d @ turn, batch.pose3d),
         meshes=tuple(pick(m @ turn, m) for m in batch.meshes),
         flipped_meshes=tuple(pick(m @ (mirror @ turn @ mirror), m) for m in batch.flipped_meshes),
-        camera=pick(camera, batch.camera),
-        image_size=pick(torch.stack([width, width], -1), batch.image_size),
+        camera=pick(torch.stack([focal, focal, middle, middle], 1), batch.camera),
+        image_size=pick(torch.full_like(batch.image_size, LONGER_SIDE), batch.image_size),
+        up=pick(_turn_rows(batch.up, turn), batch.up),
     )
 
 
@@ -114,6 +205,7 @@ def flip(batch: Batch, chosen: torch.Tensor, permutation: torch.Tensor) -> Batch
         flipped_meshes=tuple(torch.where(pick, mesh, flipped) for mesh, flipped in pairs),
         camera=batch.camera,
         image_size=batch.image_size,
+        up=torch.where(chosen[:, None], batch.up * _mirror_x(batch.up, 3), batch.up),
     )
 
 
@@ -131,6 +223,7 @@ def rotate(batch: Batch, angle: torch.Tensor) -> Batch:
         flipped_meshes=tuple(m @ back3d for m in batch.flipped_meshes),
         camera=batch.camera,
         image_size=batch.image_size,
+        up=_turn_rows(batch.up, turn3d),
     )
 
 
@@ -159,6 +252,46 @@ def add_detection_noise(pose2d: torch.Tensor, noise: DetectionNoise, generator: 
     anywhere = centre[:, None] + (place - 0.5) * box
     outlier = chance < probability
     return torch.where(outlier, anywhere, noisy)
+
+
+def _turn_rows(vectors: torch.Tensor, turn: torch.Tensor) -> torch.Tensor:
+    """Vectors (B, 3) @ turn (B, 3, 3)."""
+    return (vectors[:, None] @ turn)[:, 0]
+
+
+def _about(angle: torch.Tensor, axis: int) -> torch.Tensor:
+    """(B, 3, 3) for row vectors: turns by angle (B,) radians about axis 0, 1 or 2, from the next axis to the one after."""
+    cos, sin, zero, one = torch.cos(angle), torch.sin(angle), torch.zeros_like(angle), torch.ones_like(angle)
+    rows = {
+        0: (one, zero, zero, zero, cos, sin, zero, -sin, cos),
+        1: (cos, zero, -sin, zero, one, zero, sin, zero, cos),
+        2: (cos, sin, zero, -sin, cos, zero, zero, zero, one),
+    }[axis]
+    return torch.stack(rows, -1).unflatten(-1, (3, 3))
+
+
+def _upright(up: torch.Tensor) -> torch.Tensor:
+    """(B, 3, 3) for row vectors: the turn that makes `up` (B, 3) point against y, so that a level camera sees it upright."""
+    vertical = up[:, 2:].abs() > 0.9  # the optical axis is vertical and gives no direction
+    along = torch.where(vertical, _axis(up, 0), _axis(up, 2))
+    x = torch.linalg.cross(-up, along.expand_as(up))
+    x = x / x.norm(dim=1, keepdim=True)
+    return torch.stack([x, -up, torch.linalg.cross(x, -up)], -1)
+
+
+def _axis(like: torch.Tensor, axis: int) -> torch.Tensor:
+    """The unit vector (3,) along an axis, made where `like` lies."""
+    unit = like.new_zeros(3)
+    unit[axis] = 1
+    return unit
+
+
+def _half_sizes(share: torch.Tensor, shapes: tuple[float, ...]) -> torch.Tensor:
+    """Half of width and height (B, 2), px, of images with one of these ratios of width to height, share (B,) in [0, 1)."""
+    ratio = share.new_ones(len(share))
+    for i, value in enumerate(shapes):
+        ratio = torch.where(share * len(shapes) >= i, value, ratio)
+    return torch.stack([ratio.clamp(max=1), (1 / ratio).clamp(max=1)], 1) * (LONGER_SIDE / 2)
 
 
 def _mirror_x(like: torch.Tensor, dimensions: int) -> torch.Tensor:

@@ -9,18 +9,36 @@ import torch
 from lib.device import to_device
 from lib.distributed import ALONE, Group
 from lib.pose_table import PoseTable
-from lib.training.augment import Batch, DetectionNoise, ViewRange, add_detection_noise, flip, new_view, rotate
+from lib.training.augment import (
+    Batch,
+    DetectionNoise,
+    ShownRange,
+    ViewRange,
+    add_detection_noise,
+    draw_view,
+    flip,
+    new_view,
+    rotate,
+    virtual_view,
+)
+from lib.training.detector import Detector
 from lib.training.mixing import epoch_length, mixed_order
+from lib.training.people import PeopleMaker
 
 
 @dataclass(frozen=True)
 class Augmentation:
-    """What happens to training samples; flip_permutation (J,) of the joint set."""
+    """What happens to training samples; flip_permutation (J,) of the joint set. body, detector and virtual_camera: shares of
+    new people, of input as a detector makes it, and as `lib.lifting` shows it; new people and detections come with a
+    new view."""
 
     flip_permutation: np.ndarray
     flip: bool = False
     rotate_degrees: float = 0.0
     view_probability: float = 0.0
+    body_probability: float = 0.0
+    detector_probability: float = 0.0
+    virtual_camera_probability: float = 0.0
     noise: DetectionNoise | None = None
 
 
@@ -40,7 +58,9 @@ class BatchSource:
         seed: int,
         augmentation: Augmentation,
         group: Group = ALONE,
+        people: PeopleMaker | None = None,
     ):
+        """people: made of the same tables; needed for new people and detections."""
         self.lengths = [len(table) for table in tables]
         self.batch_size, self.shuffle, self.seed, self.augmentation = batch_size, shuffle, seed, augmentation
         self.group = group
@@ -67,8 +87,10 @@ class BatchSource:
             flipped_meshes=tuple(mesh_column("flipped_meshes", i) for i in scales) if augmentation.flip else (),
             camera=column(lambda t: t.camera),
             image_size=column(lambda t: t.image_size),
+            up=column(lambda t: t.up),
         )
-        self.device = device
+        self.device, self.people = device, people
+        self.detector = Detector(people.body.landmark_names, device) if people is not None else None
 
     def order(self, epoch: int) -> torch.Tensor:
         """Row numbers of all samples of an epoch, in order, on the device."""
@@ -105,29 +127,83 @@ class BatchSource:
         a = self.augmentation
         generator = _generator(self.seed, epoch, step)
 
-        def uniform():
-            return to_device(torch.rand(len(rows), generator=generator), self.device)
+        def chosen(probability: float) -> torch.Tensor:
+            """(B,) bool, on the CPU, where how many they are may be asked."""
+            return torch.rand(len(rows), generator=generator) < probability
 
+        mirrored = torch.zeros(len(rows), dtype=torch.bool)
         if a.flip:
-            batch = flip(batch, uniform() < 0.5, self.permutation)
-        if a.view_probability:
-            batch = new_view(batch, uniform() < a.view_probability, ViewRange(), generator)
+            mirrored = chosen(0.5)
+            batch = flip(batch, to_device(mirrored, self.device), self.permutation)
+            batch = replace(batch, flipped_meshes=())  # of no further use
+        seen, new, detected = (chosen(p) for p in (a.view_probability, a.body_probability, a.detector_probability))
+        landmarks = None
+        if new.any() or detected.any():
+            numbers = _generator(self.seed, epoch, step, 1)  # of their own: the cameras do not depend on who is seen
+            batch, landmarks = self._people(batch, mesh_rows, mirrored, new, detected, numbers)
+        if (seen := seen | new | detected).any():
+            view = draw_view(batch, ViewRange(), generator)
+            before, batch = batch, new_view(batch, to_device(seen, self.device), view)
+            if detected.any():
+                found = self.detector(view.project(before.pose3d), view.project(landmarks), generator)
+                known = to_device(new, self.device) | (mesh_rows >= 0)
+                pick = to_device(detected, self.device) & known
+                batch = replace(batch, pose2d=torch.where(pick[:, None, None], found, batch.pose2d))
         if a.rotate_degrees:
-            batch = rotate(batch, (uniform() * 2 - 1) * np.deg2rad(a.rotate_degrees))
+            angle = to_device(torch.rand(len(rows), generator=generator), self.device) * 2 - 1
+            batch = rotate(batch, angle * np.deg2rad(a.rotate_degrees))
         if a.noise is not None:
             batch = replace(batch, pose2d=add_detection_noise(batch.pose2d, a.noise, generator))
+        if a.virtual_camera_probability:
+            shown = to_device(chosen(a.virtual_camera_probability), self.device)
+            batch = virtual_view(batch, shown, ShownRange(), generator)
         if self.mesh_rows is not None:
-            has = (mesh_rows >= 0).to(batch.pose3d.dtype)
+            has = ((mesh_rows >= 0) | to_device(new, self.device)).to(batch.pose3d.dtype)
             batch = replace(batch, mesh_weight=has * (len(rows) / has.sum().clamp(min=1)))
         share = self.group.shard(len(rows))
         return _take(batch, share, share)
+
+    def _people(
+        self,
+        batch: Batch,
+        mesh_rows: torch.Tensor,
+        mirrored: torch.Tensor,
+        new: torch.Tensor,
+        detected: torch.Tensor,
+        generator: torch.Generator,
+    ) -> tuple[Batch, torch.Tensor]:
+        """The batch with `new` people in place of their samples, and landmarks (B, L, 3) of those and the `detected`.
+
+        A new person begins as its sample or, where that has no SMPL parameters, as any other. The masks (B,) lie on the
+        CPU. The landmarks of samples that are neither new nor have SMPL parameters mean nothing.
+        """
+        known, made = ((mask.nonzero().squeeze(1)) for mask in (detected & ~new, new))
+        anybody = torch.randint(len(self.people.pose), (len(mesh_rows),), generator=generator)
+        rows = torch.where(mesh_rows < 0, to_device(anybody, self.device), mesh_rows)
+        landmarks = batch.pose3d.new_zeros(len(rows), len(self.people.body.landmark_names), 3)
+        if len(known):
+            flipped, known = to_device(mirrored[known], self.device), to_device(known, self.device)
+            found = self.people.landmarks(rows[known], flipped, batch.pose3d[known])
+            landmarks = landmarks.index_copy(0, known, found)
+        if len(made):
+            flipped, made = to_device(mirrored[made], self.device), to_device(made, self.device)
+            people = self.people.make(rows[made], flipped, generator)
+            landmarks = landmarks.index_copy(0, made, people.landmarks)
+            meshes = zip(batch.meshes, people.meshes, strict=True)
+            batch = replace(
+                batch,
+                pose3d=batch.pose3d.index_copy(0, made, people.pose3d),
+                meshes=tuple(mesh.index_copy(0, made, other) for mesh, other in meshes),
+                up=batch.up.index_copy(0, made, people.up),
+            )
+        return batch, landmarks
 
 
 def _take(batch: Batch, rows: torch.Tensor | slice, mesh_rows: torch.Tensor | slice) -> Batch:
     return Batch(
         *(batch.pose2d[rows], batch.pose3d[rows]),
         *(tuple(m[mesh_rows] for m in meshes) for meshes in (batch.meshes, batch.flipped_meshes)),
-        *(batch.camera[rows], batch.image_size[rows]),
+        *(batch.camera[rows], batch.image_size[rows], batch.up[rows]),
         None if batch.mesh_weight is None else batch.mesh_weight[rows],
     )
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -18,8 +19,11 @@ from lib.training.averaging import WeightAverage
 from lib.training.batches import Augmentation, BatchSource
 from lib.training.learner import Learner
 from lib.training.losses import LossWeights, hgn_losses
+from lib.training.people import PeopleMaker
 from lib.training.precision import accelerate
 from lib.training.schedule import build_optimizer
+from smplpytorch.smplpytorch.body_model import BodyModel
+from smplpytorch.smplpytorch.flexible_body import FlexibleBody
 
 
 def build_learner(
@@ -60,23 +64,60 @@ def build_criterion(
 
 
 def build_batches(
-    cfg: Config, tables: list[PoseTable], device: torch.device, seed: int, group: Group = ALONE
+    cfg: Config,
+    tables: list[PoseTable],
+    device: torch.device,
+    seed: int,
+    group: Group = ALONE,
+    people: PeopleMaker | None = None,
 ) -> BatchSource:
-    """The batches of TRAIN and AUG."""
+    """The batches of TRAIN and AUG; people: of `build_people`."""
     T = cfg.TRAIN
-    return BatchSource(tables, device, T.batch_size, T.shuffle, seed, build_augmentation(cfg), group)
+    return BatchSource(tables, device, T.batch_size, T.shuffle, seed, build_augmentation(cfg), group, people)
 
 
 def build_augmentation(cfg: Config) -> Augmentation:
     """AUG, and noise on the 2D input where neither ground truth nor detections are wanted."""
-    if cfg.AUG.view_probability and cfg.DATASET.detections != "gt":
+    A = cfg.AUG
+    new_cameras = [name for name in ("view", "body", "detector") if getattr(A, f"{name}_probability")]
+    if new_cameras and cfg.DATASET.detections != "gt":
         raise UserError(
-            "AUG.view_probability shows samples through cameras for which DATASET.detections has no 2D joints; set it to 0"
+            f"AUG.{new_cameras[0]}_probability shows samples through cameras for which DATASET.detections has no 2D joints; "
+            "set it to 0"
         )
     noise = None
     if not cfg.DATASET.use_gt_input and not cfg.DATASET.detection_file and cfg.DATASET.detections == "gt":
         n = cfg.DATASET.detection_noise
         noise = DetectionNoise(n.mean, n.std, n.outlier_probability, cfg.MODEL.input_shape)
     return Augmentation(
-        build_joint_set(cfg).flip_permutation, cfg.AUG.flip, cfg.AUG.rotate_factor, cfg.AUG.view_probability, noise
+        build_joint_set(cfg).flip_permutation,
+        flip=A.flip,
+        rotate_degrees=A.rotate_factor,
+        view_probability=A.view_probability,
+        body_probability=A.body_probability,
+        detector_probability=A.detector_probability,
+        virtual_camera_probability=A.virtual_camera_probability,
+        noise=noise,
     )
+
+
+def build_people(
+    cfg: Config, body: BodyModel, scales: list[GraphScale], tables: list[PoseTable], device: torch.device
+) -> PeopleMaker | None:
+    """What makes new people and detections for AUG.body_probability and AUG.detector_probability; None without either."""
+    if not (cfg.AUG.body_probability or cfg.AUG.detector_probability):
+        return None
+    poolings = [scale.pooling for scale in scales if scale.pooling is not None]
+    with_smpl = [(t, np.flatnonzero(t.has_mesh)) for t in tables]
+    if not sum(len(rows) for _, rows in with_smpl):
+        raise UserError(
+            "AUG.body_probability and AUG.detector_probability need SMPL parameters, and none of DATASET.train_list has any"
+        )
+    columns = (
+        [t.smpl_pose for t in tables],
+        [t.smpl_betas for t in tables],
+        [t.pose3d[rows] for t, rows in with_smpl],
+        [t.up[rows] for t, rows in with_smpl],
+    )
+    samples = (torch.as_tensor(np.concatenate(column), device=device) for column in columns)
+    return PeopleMaker(FlexibleBody(body, poolings, device), *samples)

@@ -56,6 +56,9 @@ def make_table(scales: list[GraphScale], count: int, seed: int = 0) -> PoseTable
         flipped_meshes=meshes,
         camera=values(4),
         image_size=values(2),
+        up=np.tile(np.float32([0, -1, 0]), (count, 1)),
+        smpl_pose=np.zeros((count, 72), np.float32),
+        smpl_betas=np.zeros((count, 10), np.float32),
     )
 
 

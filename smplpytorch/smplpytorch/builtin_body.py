@@ -19,6 +19,7 @@ from scipy.sparse import coo_matrix
 
 from lib.joints import HUMAN36M_17, SMPL_24, SMPL_PARENTS
 from smplpytorch.smplpytorch.body_model import BodyModel
+from smplpytorch.smplpytorch.proportions import strain_direction, strain_of
 
 LENGTH_QUANTUM = 2.0**-20
 WEIGHT_QUANTUM = 2.0**-16
@@ -398,18 +399,7 @@ def build_regressor(v: np.ndarray, points: np.ndarray, mirror: np.ndarray, swap:
 
 def build_shapedirs(v: np.ndarray, joints: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """(V, 3, 10): every joint strains what it carries about itself and shifts what hangs below."""
-    directions = []
-    for groups in SHAPES:
-        strain = np.zeros_like(joints)
-        for members, values in groups:
-            for k, name in enumerate(SMPL_24.names):
-                if name.removeprefix("L_").removeprefix("R_") in members:
-                    strain[k] = values
-        shift = np.zeros_like(joints)
-        shift[0] = strain[0] * joints[0]
-        for k, parent in enumerate(SMPL_PARENTS[1:], start=1):
-            shift[k] = shift[parent] + strain[parent] * (joints[k] - joints[parent])
-        directions.append(weights @ (shift - strain * joints) + (weights @ strain) * v)
+    directions = [strain_direction(v, joints, weights, strain_of(groups)) for groups in SHAPES]
     directions[BELLY_SHAPE][:, 2] += gaussian(v, BELLY)
     return np.rint(np.stack(directions, axis=-1) / SHAPE_QUANTUM) * SHAPE_QUANTUM + 0.0
 

@@ -217,6 +217,7 @@ def test_columns_have_the_documented_types_and_shapes(folder, coarse):
         "names": (N,), "actions": (N,), "pose2d": (N, 17, 2), "pose3d": (N, 17, 3), "root": (N, 3), "camera": (N, 4),
         "image_size": (N, 2), "sequences": (N,), "frames": (N,), "has_mesh": (N,), "meshes_0": (N, 12, 3), "meshes_1": (N, 22, 3),
         "flipped_meshes_0": (N, 12, 3), "flipped_meshes_1": (N, 22, 3),
+        "up": (N, 3), "smpl_pose": (N, 72), "smpl_betas": (N, 10),
     }  # fmt: skip
     arrays = columns(table)
     assert {name: a.shape for name, a in arrays.items()} == want
@@ -234,6 +235,22 @@ def test_take_takes_the_same_rows_of_every_column(folder, coarse):
     for name, value in columns(table).items():
         np.testing.assert_array_equal(columns(some)[name], value[rows])
         np.testing.assert_array_equal(columns(slice_)[name], value[2:4])
+
+
+def test_the_meshes_are_those_of_the_table_s_smpl_parameters(folder, coarse):
+    table = load(folder, coarse)
+    still = np.zeros((len(table), 3))
+    for made, kept in zip(coarse(table.smpl_pose, table.smpl_betas, still), table.meshes, strict=True):
+        np.testing.assert_allclose(made - made[:, :1], kept - kept[:, :1], atol=2e-5)
+
+
+def test_the_vertical_is_the_world_s_z_axis_seen_by_each_camera(folder, coarse):
+    table = load(folder, coarse)
+    np.testing.assert_allclose(np.linalg.norm(table.up, axis=1), 1, atol=1e-6)
+    cameras = {s: contents_of(folder, s)["camera"] for s in RULE.subjects}
+    for name, up in zip(table.names, table.up, strict=True):  # s_09_act_02_subact_01_ca_01_000001.jpg
+        R = cameras[int(name[2:4])][str(int(name.split("_ca_")[1][:2]))]["R"]
+        np.testing.assert_allclose(up, np.array(R)[:, 2], atol=1e-6)
 
 
 # ---- order and choice

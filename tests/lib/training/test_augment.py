@@ -6,19 +6,32 @@ import torch
 
 from lib.camera import camera_to_pixel, normalized_to_pixel, pixel_to_normalized
 from lib.joints import HUMAN36M_17
-from lib.training.augment import Batch, DetectionNoise, ViewRange, add_detection_noise, flip, new_view, rotate
+from lib.lifting.virtual_camera import virtual_camera
+from lib.training.augment import (
+    Batch,
+    DetectionNoise,
+    ShownRange,
+    ViewRange,
+    add_detection_noise,
+    draw_view,
+    flip,
+    new_view,
+    rotate,
+    virtual_view,
+)
 from tests.tables import random_table, tensors_of
 
 COUNT = 12
 TABLE = random_table(COUNT)
 PERMUTATION = torch.as_tensor(HUMAN36M_17.flip_permutation)
 ALL = torch.ones(COUNT, dtype=torch.bool)
+MANY_SAMPLES = torch.ones(500, dtype=torch.bool)
 MIRROR = np.array([-1.0, 1.0, 1.0])
 
 
 def batch_of(table) -> Batch:
     meshes = [tuple(torch.as_tensor(m) for m in side) for side in (table.meshes, table.flipped_meshes)]
-    plain = {name: torch.as_tensor(getattr(table, name)) for name in ("pose2d", "pose3d", "camera", "image_size")}
+    plain = {name: torch.as_tensor(getattr(table, name)) for name in ("pose2d", "pose3d", "camera", "image_size", "up")}
     return Batch(meshes=meshes[0], flipped_meshes=meshes[1], **plain)
 
 
@@ -136,7 +149,7 @@ def placed(batch: Batch) -> np.ndarray:
 
 
 def seen_anew(batch, seed=0, views=ViewRange(), chosen=ALL):  # noqa: B008  (frozen)
-    return new_view(batch, chosen, views, torch.Generator().manual_seed(seed))
+    return new_view(batch, chosen, draw_view(batch, views, torch.Generator().manual_seed(seed)))
 
 
 def test_a_new_view_shows_a_turned_pose_where_its_camera_sees_it(batch):
@@ -149,29 +162,55 @@ def test_a_new_view_shows_a_turned_pose_where_its_camera_sees_it(batch):
         np.testing.assert_allclose(np.einsum("nij,nkj->nki", R, a.numpy()), b, atol=1e-5)
 
 
-def test_a_new_view_turns_by_the_yaw_and_pitch_that_were_asked_for():
-    batch = batch_of(random_table(500))
-    R = turns_of(
-        batch, seen_anew(batch, views=ViewRange(yaw=60.0, pitch=10.0), chosen=torch.ones(500, dtype=torch.bool))
-    )
-    # column vectors R = R_x(pitch) R_y(yaw): the y axis goes to (0, cos p, sin p), the first row is (cos y, 0, sin y)
-    pitch, yaw = np.rad2deg(np.arctan2(R[:, 2, 1], R[:, 1, 1])), np.rad2deg(np.arctan2(R[:, 0, 2], R[:, 0, 0]))
-    for angle, most in ((pitch, 10), (yaw, 60)):
-        assert np.abs(angle).max() <= most + 0.01
-        assert angle.max() > 0.95 * most
-        assert angle.min() < -0.95 * most
-    np.testing.assert_allclose(R[:, 0, 1], 0, atol=1e-4)
+def camera_angles(up: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
+    """Pitch and roll (N,), degrees, of cameras that see the vertical as up (N, 3), x right, y down, z forward."""
+    x, y, z = up.double().numpy().T
+    return np.rad2deg(np.arcsin(z)), np.rad2deg(np.arctan2(x, -y))
 
 
-def test_a_new_view_keeps_the_person_in_the_picture_at_the_size_asked_for():
+def test_a_new_camera_pitches_and_rolls_about_the_true_vertical_as_far_as_asked_for():
+    batch = batch_of(random_table(500))  # whose cameras are pitched and rolled by up to 40 degrees themselves
+    assert np.abs(camera_angles(batch.up)).max() > 30
+    views = ViewRange(pitch=40, roll=25, level=0)
+    for angle, most in zip(camera_angles(seen_anew(batch, views=views, chosen=MANY_SAMPLES).up), (40, 25), strict=True):
+        assert most * 0.95 < angle.max() < most + 0.01
+        assert -most - 0.01 < angle.min() < -most * 0.95
+    calm = seen_anew(batch, views=replace(views, level=1.0), chosen=MANY_SAMPLES)
+    assert np.abs(camera_angles(calm.up)).max(1).tolist() == pytest.approx([8, 5], rel=0.05)
+
+
+def test_a_new_view_turns_the_vertical_with_the_person(batch):
+    anew = seen_anew(batch)
+    R = turns_of(batch, anew)
+    np.testing.assert_allclose(np.einsum("nij,nj->ni", R, batch.up.numpy()), anew.up, atol=1e-5)
+
+
+def test_a_person_is_seen_from_all_sides_even_by_a_camera_that_looked_straight_down():
     batch = batch_of(random_table(500))
-    anew = seen_anew(batch, chosen=torch.ones(500, dtype=torch.bool))
-    # perspective makes near parts larger than the size at the root's depth, so a few joints may stick out a little
-    assert (anew.pose2d.abs() <= 1).float().mean() > 0.97
-    focal = anew.camera[:, 0] / anew.image_size[:, 0]
-    assert focal.min() >= 0.8
-    assert focal.max() <= 1.8
-    assert torch.equal(anew.image_size[:, 0], anew.image_size[:, 1])
+    batch = replace(batch, up=torch.tensor([0.0, 0.0, -1.0]).repeat(500, 1))
+    R = turns_of(batch, seen_anew(batch, views=ViewRange(pitch=0, roll=0), chosen=MANY_SAMPLES))
+    np.testing.assert_allclose(R @ [0, 0, -1], np.tile([0, -1, 0], (500, 1)), atol=1e-4)
+    front = (R @ [1, 0, 0])[:, [0, 2]]  # now in the horizontal plane, in every direction
+    assert np.ptp(np.arctan2(*front.T)) > 6.1
+
+
+def test_a_new_view_keeps_the_person_in_the_image_at_distances_and_focal_lengths_that_were_asked_for():
+    batch = batch_of(random_table(500))
+    view = draw_view(batch, ViewRange(), torch.Generator().manual_seed(0))
+    anew = new_view(batch, MANY_SAMPLES, view)
+    limit = torch.stack([torch.ones(500), anew.image_size[:, 1] / anew.image_size[:, 0]], 1)
+    # perspective makes near parts larger than the size at the middle's depth, so a few joints may stick out
+    assert (anew.pose2d.abs() <= limit[:, None]).float().mean() > 0.97
+    focal = anew.camera[:, 0] / anew.image_size.amax(1)
+    assert 0.55 - 1e-6 <= focal.min() < 0.6
+    assert 2.4 < focal.max() <= 2.5 + 1e-6
+    distance = view.shift[:, 2]
+    assert 1.9 < distance.min() < 2.5
+    assert 12 < distance.max() <= 15
+    shapes = {round(float(r), 3) for r in anew.image_size[:, 0] / anew.image_size[:, 1]}
+    assert shapes == {1.0, 1.778, 0.562, 1.333, 0.75}
+    at_the_border = (anew.pose2d.abs() > 0.95 * limit[:, None]).any(-1).any(-1).float().mean()
+    assert at_the_border > 0.05
 
 
 def test_the_mirrored_person_is_turned_the_mirrored_way_in_a_new_view(batch):
@@ -189,6 +228,44 @@ def test_a_new_view_is_given_to_the_chosen_samples_only_and_follows_from_the_gen
     assert not torch.equal(anew.pose2d[chosen], batch.pose2d[chosen])
     assert torch.equal(anew.pose2d, seen_anew(batch, chosen=chosen).pose2d)
     assert not torch.equal(anew.pose2d, seen_anew(batch, seed=1, chosen=chosen).pose2d)
+
+
+# --- as prediction shows people to the network
+
+
+def shown(batch, chosen=ALL, unknown=0.0, aim=0.0, size=0.0, seed=0):
+    return virtual_view(batch, chosen, ShownRange(unknown, aim, size), torch.Generator().manual_seed(seed))
+
+
+@pytest.mark.parametrize("unknown", [False, True])
+def test_training_shows_people_exactly_as_prediction_does(batch, unknown):
+    batch = seen_anew(batch)
+    seen = shown(batch, unknown=float(unknown))
+    for i in range(COUNT):
+        size = tuple(batch.image_size[i].tolist())
+        pixels = normalized_to_pixel(batch.pose2d[[i]].double().numpy(), *size)
+        lifter = virtual_camera(pixels, size, None if unknown else batch.camera[i].tolist())
+        np.testing.assert_allclose(seen.pose2d[i], lifter.pose2d[0], atol=2e-6)
+        for before, after in zip((batch.pose3d, *batch.meshes), (seen.pose3d, *seen.meshes), strict=True):
+            np.testing.assert_allclose(after[i].double().numpy() @ lifter.rotation[0], before[i], atol=2e-6)
+
+
+def test_a_known_camera_s_virtual_view_is_the_projection_of_the_turned_person(batch):
+    assert placed(shown(batch, aim=0.05, size=0.1))[..., 2].min() > 0
+
+
+def test_virtual_views_miss_the_middle_and_the_size_a_little_and_take_the_chosen_alone():
+    batch = batch_of(random_table(500))
+    seen = shown(batch, MANY_SAMPLES, aim=0.03, size=0.06)
+    low, high = seen.pose2d.amin(1), seen.pose2d.amax(1)
+    extent = (high - low).amax(1)
+    assert torch.log(extent / 0.66).std() == pytest.approx(0.06, rel=0.1)
+    assert ((low + high) / 2 / extent[:, None]).std() == pytest.approx(0.03, rel=0.15)
+    half = torch.arange(500) % 2 == 0
+    some = shown(batch, half, aim=0.03, size=0.06)
+    for a, b, c in zip(tensors_of(some), tensors_of(seen), tensors_of(batch), strict=True):
+        assert torch.equal(a[half], b[half])
+        assert torch.equal(a[~half], c[~half])
 
 
 def test_augmentation_leaves_its_input_as_it_was(batch):

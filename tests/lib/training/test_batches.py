@@ -4,13 +4,14 @@ import numpy as np
 import pytest
 import torch
 
-from lib.distributed import Group
+from lib.distributed import ALONE, Group
 from lib.joints import HUMAN36M_17
 from lib.models.hgn import HGNOutput
 from lib.pose_table import PoseTable
 from lib.training.augment import DetectionNoise, flip
 from lib.training.batches import Augmentation, BatchSource
 from lib.training.losses import LossWeights, hgn_losses
+from tests.people_table import maker_of, people_table
 from tests.tables import random_table, tensors_of
 
 CPU = torch.device("cpu")
@@ -18,9 +19,11 @@ PERMUTATION = HUMAN36M_17.flip_permutation
 PLAIN = Augmentation(PERMUTATION)
 
 
-def source(tables=None, batch_size=4, shuffle=True, seed=0, augmentation=PLAIN) -> BatchSource:
+def source(
+    tables=None, batch_size=4, shuffle=True, seed=0, augmentation=PLAIN, people=None, group=ALONE
+) -> BatchSource:
     tables = [random_table(10)] if tables is None else tables
-    return BatchSource(tables, CPU, batch_size, shuffle, seed, augmentation)
+    return BatchSource(tables, CPU, batch_size, shuffle, seed, augmentation, group, people)
 
 
 def epoch_of(batches: BatchSource, epoch: int = 0):
@@ -108,7 +111,7 @@ def test_flip_mirrors_about_half_of_the_samples():
     mirrored = flip(before, torch.ones(400, dtype=torch.bool), batches.permutation)
     turned = (got.pose3d == mirrored.pose3d).all((1, 2))
     assert abs(turned.float().mean() - 0.5) < 5 * 0.5 / 20
-    assert same(got, flip(before, turned, batches.permutation))
+    assert same(got, replace(flip(before, turned, batches.permutation), flipped_meshes=()))
 
 
 def test_rotation_angles_fill_the_range_asked_for():
@@ -152,7 +155,8 @@ def test_the_share_asked_for_is_shown_through_another_camera():
 def without_meshes(table: PoseTable, missing: np.ndarray) -> PoseTable:
     """The table whose samples in `missing` (N,) bool have no SMPL parameters."""
     meshes = {name: tuple(m[~missing] for m in getattr(table, name)) for name in ("meshes", "flipped_meshes")}
-    return replace(table, has_mesh=~missing, **meshes)
+    parameters = {name: getattr(table, name)[~missing] for name in ("smpl_pose", "smpl_betas")}
+    return replace(table, has_mesh=~missing, **meshes, **parameters)
 
 
 def test_where_all_have_meshes_nothing_is_weighted():
@@ -218,3 +222,85 @@ def test_the_ranks_mean_of_the_mesh_losses_is_that_of_the_whole_batch():
     ranks = [list(losses_of(Group(rank, 3))) for rank in range(3)]
     for step, whole in enumerate(losses_of(Group(0, 1))):
         torch.testing.assert_close(torch.stack([rank[step] for rank in ranks]).mean(0), whole)
+
+
+# --- new people and detections
+
+PEOPLE = people_table(120)
+EVERYTHING = Augmentation(
+    PERMUTATION,
+    flip=True,
+    rotate_degrees=5.0,
+    view_probability=0.5,
+    body_probability=0.3,
+    detector_probability=0.4,
+    virtual_camera_probability=0.5,
+    noise=NOISE,
+)
+
+
+def with_people(augmentation=EVERYTHING, table=PEOPLE, batch_size=120, **more) -> BatchSource:
+    return source([table], batch_size, False, augmentation=augmentation, people=maker_of(PEOPLE), **more)
+
+
+def test_new_people_take_the_place_of_the_share_asked_for():
+    got = epoch_of(with_people(Augmentation(PERMUTATION, body_probability=0.4)))[0]
+    kept = (got.pose3d.numpy() == PEOPLE.pose3d).all((1, 2))
+    assert 0.25 < 1 - kept.mean() < 0.55
+    for mesh, recorded in zip(got.meshes, PEOPLE.meshes, strict=True):
+        np.testing.assert_array_equal((mesh.numpy() == recorded).all((1, 2)), kept)
+    np.testing.assert_array_equal(got.pose2d[kept], PEOPLE.pose2d[kept])
+    np.testing.assert_array_equal(got.camera[kept], PEOPLE.camera[kept])
+
+
+def test_the_2d_of_new_people_is_the_projection_of_their_3d():
+    got = epoch_of(with_people(Augmentation(PERMUTATION, body_probability=1)))[0]
+    f, c = got.camera[:, None, :2], got.camera[:, None, 2:]
+    half = got.image_size[:, None, :1] / 2
+    rays = ((got.pose2d + got.image_size[:, None] / (2 * half)) * half - c) / f
+    # the depth that explains the first joints explains them all
+    for ray, pose in zip(rays.double().numpy(), got.pose3d.double().numpy(), strict=True):
+        A = np.concatenate([np.tile(np.eye(2), (17, 1)), -ray.reshape(-1, 1)], axis=1)
+        b = (ray * pose[:, 2:] - pose[:, :2]).ravel()
+        place, *_ = np.linalg.lstsq(A, b, rcond=None)
+        assert place[2] > 0.5
+        np.testing.assert_allclose(A @ place, b, atol=1e-4)
+
+
+def test_detections_change_the_2d_alone_and_stay_near_the_projection():
+    views = Augmentation(PERMUTATION, view_probability=1)
+    exact, found = (epoch_of(with_people(a))[0] for a in (views, replace(views, detector_probability=1)))
+    assert torch.equal(exact.pose3d, found.pose3d)
+    assert torch.equal(exact.camera, found.camera)
+    box = (exact.pose2d.amax(1) - exact.pose2d.amin(1)).amax(1)
+    error = (found.pose2d - exact.pose2d).norm(dim=-1) / box[:, None]
+    assert (error > 0).all()
+    assert 0.005 < error.median() < 0.05
+
+
+def test_everything_together_can_be_taken_up_at_any_step_and_by_any_number_of_ranks():
+    whole = epoch_of(with_people(batch_size=40), epoch=2)
+    fresh = with_people(batch_size=40)
+    assert same(whole[2], fresh.batch(fresh.order(2), 2, 2))
+    assert not same(whole[2], fresh.batch(fresh.order(2), 3, 2))
+    ranks = [with_people(batch_size=40, group=Group(rank, 2)) for rank in range(2)]
+    parts = [rank.batch(rank.order(2), 2, 1) for rank in ranks]
+    for joined, one, other in zip(*map(tensors_of, (whole[1], *parts)), strict=True):
+        assert torch.equal(joined, torch.cat([one, other]))
+    assert all(torch.isfinite(t).all() for batch in whole for t in tensors_of(batch))
+
+
+def test_samples_without_smpl_parameters_may_become_new_people_but_are_not_detected():
+    without = without_meshes(PEOPLE, np.ones(120, bool))
+    both = Augmentation(PERMUTATION, view_probability=1, body_probability=0.3, detector_probability=1)
+    batches = source([PEOPLE, without], 240, True, augmentation=both, people=maker_of(PEOPLE))
+    got = epoch_of(batches)[0]
+    weighted = got.mesh_weight > 0
+    from_first = torch.as_tensor(batches.order(0) < 120)
+    assert weighted[from_first].all()
+    assert 0.15 < weighted[~from_first].float().mean() < 0.45  # those that became new people
+    assert torch.isfinite(got.pose2d).all()
+    exact = epoch_of(
+        source([PEOPLE, without], 240, True, augmentation=replace(both, detector_probability=0), people=batches.people)
+    )[0]
+    assert torch.equal(got.pose2d[~weighted], exact.pose2d[~weighted])
