@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 
+import main.test
 from lib import checkpoint
 from lib.evaluation.report import evaluate
 from tests.main.conftest import run_folder, write_config
@@ -171,3 +172,29 @@ def test_a_training_run_and_a_test_run_never_share_a_folder(start, project, whol
     _, text = train.wait()
     assert f"all in {run_folder(text)}\n" not in out
     assert len(list(project.glob("experiment/*"))) == 2
+
+
+def test_several_gpus_share_the_prediction(project, whole, monkeypatch, capsys):
+    """Two devices that are the CPU, and a DataParallel that tells what it was given."""
+    given = []
+
+    class Parallel(torch.nn.Module):
+        def __init__(self, module, device_ids):
+            super().__init__()
+            self.module = module
+            given.append(device_ids)
+
+        def forward(self, pose2d):
+            given.append(len(pose2d))
+            return self.module(pose2d)
+
+    cpu = torch.device("cpu", 0)
+    monkeypatch.setattr("lib.device.choose_devices", lambda gpu, group: [cpu, cpu] if gpu == "0,1" else None)
+    monkeypatch.setattr(torch.nn, "DataParallel", Parallel)
+    weights = f"TEST.weight_path={whole / 'checkpoint' / 'last.pth.tar'}"
+    arguments = ["test.py", "--cfg", str(project / "my.yml"), "--gpu", "0,1", "--set", weights]
+    monkeypatch.setattr("sys.argv", arguments)
+    main.test.main()
+    assert given == [[0, 0], 8]
+    log = json.loads((whole / "log.jsonl").read_text().splitlines()[-1])
+    assert f"MPJPE {log['test']['sets']['Human36M']['mpjpe']:.2f} mm" in capsys.readouterr().out
