@@ -6,7 +6,7 @@ import numpy as np
 
 from lib.errors import UserError
 from lib.joints.conversion import convert_joints
-from lib.joints.imputation import MAX_FROM_BODY, frame_ranges, impute_from_body, impute_from_time
+from lib.joints.imputation import MIN_JOINTS, enough_joints, frame_ranges
 from lib.lifting.keypoints.prepare import MAX_OUTSIDE, PreparedPerson, prepare_people
 from lib.lifting.keypoints.readers import Keypoints
 from lib.lifting.virtual_camera import MIN_EXTENT, extent
@@ -21,17 +21,17 @@ MIN_USED = 0.05
 """Part of the image's width or height that the keypoints use at least; below, the image size is doubted."""
 
 
-def prepare_usable(people: list[Keypoints]) -> tuple[list[PreparedPerson], list[str]]:
+def prepare_usable(people: list[Keypoints], min_joints: int = MIN_JOINTS) -> tuple[list[PreparedPerson], list[str]]:
     """`prepare_people` without the joints, frames and persons that cannot be used, and one line about each.
 
-    Joints far outside the image count as missing (`without_far_joints`). Frames whose missing joints cannot be imputed,
-    and frames with all joints on one point, are skipped. A person with fewer than MIN_USABLE of the frames left is
-    skipped.
+    Joints far outside the image count as missing (`without_far_joints`). Frames in which fewer than min_joints of
+    Human3.6M's 17 are seen, and frames with all joints on one point, are skipped. A person with fewer than MIN_USABLE of
+    the frames left is skipped.
     """
     prepared, notes = [], []
     for whole in people:
         try:
-            person, lines = _usable(whole)
+            person, lines = _usable(whole, min_joints)
         except UserError as problem:
             notes.append(f"skipped: {problem}")
             continue
@@ -68,15 +68,15 @@ def doubtful_image_size(people: list[PreparedPerson]) -> str | None:
     return f"the joints use only {used:.1%} of the {size[0]} x {size[1]} image; check the image size"
 
 
-def _usable(whole: Keypoints) -> tuple[PreparedPerson, list[str]]:
+def _usable(whole: Keypoints, min_joints: int) -> tuple[PreparedPerson, list[str]]:
     """The person without unusable frames, and lines about those; UserError where too few are left."""
     whole, notes = without_far_joints(whole)
     part = whole
-    while not (rows := _completable(part)).all():
+    while not (rows := _completable(part, min_joints)).all():
         part = _take(part, rows)
     if len(part.frames) < MIN_USABLE * len(whole.frames):
         part = whole  # whose error says what is missing
-    (person,) = prepare_people([part])
+    (person,) = prepare_people([part], min_joints)
     flat = extent(person.pixels) < MIN_EXTENT
     if flat.sum() > (1 - MIN_USABLE) * len(whole.frames):
         raise UserError(
@@ -95,12 +95,10 @@ def _usable(whole: Keypoints) -> tuple[PreparedPerson, list[str]]:
     return person, notes
 
 
-def _completable(k: Keypoints) -> np.ndarray:
+def _completable(k: Keypoints, min_joints: int) -> np.ndarray:
     """(T,) bool: frames whose missing joints can be imputed (`lib.joints.imputation`)."""
     xy, _ = convert_joints(np.concatenate([k.xy, k.scores[..., None]], axis=-1), k.joint_set)
-    timed = impute_from_time(xy, k.frames)
-    few = np.isnan(timed[..., 0]).sum(1) <= MAX_FROM_BODY
-    return few & np.isfinite(impute_from_body(timed)).all((1, 2))
+    return enough_joints(xy, k.frames, min_joints)
 
 
 def _take(k: Keypoints, rows: np.ndarray) -> Keypoints:

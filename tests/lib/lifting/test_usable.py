@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from lib.joints import HUMAN36M_17
 from lib.lifting.keypoints.prepare import prepare_people
 from lib.lifting.usable import doubtful_image_size, prepare_usable
 from tests.stick_person import SIZE, keypoints_of
@@ -31,7 +32,22 @@ def test_a_person_who_is_mostly_missing_is_skipped_whole():
     xy[10:, 1:] = np.nan
     prepared, notes = prepare_usable([replace(k, xy=xy, scores=np.isfinite(xy[..., 0]) * 1.0)])
     assert prepared == []
-    assert "skipped: video.json: person 0: more than 6 of 17 joints are missing" in notes[0]
+    assert "skipped: video.json: person 0 (frames 0-29): fewer than 8 of 17 joints are seen" in notes[0]
+
+
+def test_legs_that_are_never_seen_are_imputed_and_marked_and_min_joints_refuses_them():
+    k = keypoints_of(0)
+    xy = k.xy.copy()
+    xy[:, :8] = np.nan  # pelvis, legs, torso
+    half = replace(k, xy=xy, scores=np.isfinite(xy[..., 0]) * 1.0)
+    (person,), notes = prepare_usable([half])
+    assert notes == []
+    assert np.isfinite(person.pixels).all()
+    assert [HUMAN36M_17.names[j] for j in np.flatnonzero(~person.imputed.any(0))] == list(HUMAN36M_17.names[8:])
+    assert (person.scores[person.imputed] == 0).all()
+    prepared, notes = prepare_usable([half], min_joints=10)
+    assert prepared == []
+    assert "fewer than 10 of 17 joints are seen" in notes[0]
 
 
 def test_frames_with_all_joints_on_one_point_are_skipped_with_a_line():
