@@ -11,7 +11,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from lib.cli import add_traceback_argument, add_weights_argument, notice, run_command
 from lib.errors import UserError
-from lib.joints import JOINT_SETS
+from lib.joints import HUMAN36M_17, JOINT_SETS
+from lib.joints.imputation import MIN_JOINTS
+from lib.joints.plausible_pose import MIN_KNOWN
 from lib.lifting import DEFAULT_FPS, FPS_RANGE, MAX_IMAGE_SIDE, PRETRAINED
 from lib.lifting.writers import WRITERS, check_output, write_poses
 
@@ -32,8 +34,8 @@ def parse_arguments() -> argparse.Namespace:
     source.add_argument(
         "--input",
         metavar="PATH",
-        help="2D keypoints: .npy, .npz, .csv, JSON of COCO, MMPose or AlphaPose, an OpenPose file or folder of them; "
-        "recognised by content",
+        help="2D keypoints: NumPy, CSV, HDF5 or JSON as OpenPose (a folder too), COCO, MMPose, AlphaPose, MediaPipe, ViTPose, "
+        "DeepLabCut, SLEAP and VideoPose3D write them; recognised by content (docs/joints.md)",
     )
     source.add_argument("--video", metavar="FILE", help="a video or an image of one person, together with --detector")
     parser.add_argument(
@@ -53,7 +55,13 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument(
         "--joint-set",
         choices=JOINT_SETS,
-        help="which joints the keypoints are, in which order (docs/joints.md); needed where the file does not name them",
+        help="which joints the keypoints are, in which order (docs/joints.md); needed where neither the file nor their "
+        "geometry says it",
+    )
+    parser.add_argument(
+        "--force",
+        action="store_true",
+        help="believe --joint-set, or the file, though the joints do not look like people",
     )
     size = parser.add_mutually_exclusive_group()
     size.add_argument(
@@ -81,6 +89,22 @@ def parse_arguments() -> argparse.Namespace:
         "--person", type=int, nargs="+", metavar="N", help="only these persons, by the numbers that this command prints"
     )
     parser.add_argument(
+        "--max-persons", type=int, metavar="N", help="only the N persons who are seen longest and most surely"
+    )
+    parser.add_argument(
+        "--one-person",
+        action="store_true",
+        help="there is one person: take the detection with the best scores in every frame, whatever identities --input has",
+    )
+    parser.add_argument(
+        "--min-joints",
+        type=int,
+        default=MIN_JOINTS,
+        metavar="N",
+        help="of Human3.6M's 17 joints so many must be seen in a frame; the others are imputed, legs under a table from a "
+        f"plausible pose (default: {MIN_JOINTS})",
+    )
+    parser.add_argument(
         "--smooth", choices=["one-euro"], help="filter the result over time: less jitter, at the price of a little lag"
     )
     parser.add_argument(
@@ -105,10 +129,12 @@ def main() -> None:
     from lib.lifting.usable import doubtful_image_size, prepare_usable
 
     outputs = check_outputs(args.output)
-    people = choose(detected(args) if args.video else read(args), args.person)
-    prepared, notes = prepare_usable(people)
+    notes: list[str] = []
+    people = choose(detected(args) if args.video else read(args, notes), args, notes)
+    prepared, lines = prepare_usable(people, args.min_joints)
     if not prepared:
-        raise UserError(notes[0].removeprefix("skipped: "))
+        raise UserError(lines[0].removeprefix("skipped: "))
+    notes += lines
     if doubt := doubtful_image_size(prepared):
         notes.append(f"warning: {doubt}")
 
@@ -144,6 +170,10 @@ def check_arguments(args: argparse.Namespace) -> None:
         raise UserError("--video and --detector belong together: a video, and the pose model that finds joints in it")
     if args.fps is not None and not FPS_RANGE[0] <= args.fps <= FPS_RANGE[1]:
         raise UserError(f"--fps {args.fps:g}: must be {FPS_RANGE[0]:g} to {FPS_RANGE[1]:g} frames per second")
+    if args.max_persons is not None and args.max_persons < 1:
+        raise UserError(f"--max-persons {args.max_persons}: must be 1 or more")
+    if not MIN_KNOWN <= args.min_joints <= len(HUMAN36M_17):
+        raise UserError(f"--min-joints {args.min_joints}: must be {MIN_KNOWN} to {len(HUMAN36M_17)}")
     if args.image_size and not all(0 < n <= MAX_IMAGE_SIDE for n in args.image_size):
         raise UserError(f"--image-size: width and height must be 1 to {MAX_IMAGE_SIDE} pixels")
     if args.camera and not (all(math.isfinite(n) for n in args.camera) and min(args.camera[:2]) > 0):
@@ -172,13 +202,21 @@ def rate_of(args: argparse.Namespace) -> float | None:
     return args.fps or (video_rate(video) if video else None)
 
 
-def read(args: argparse.Namespace) -> "list[Keypoints]":
-    """The people of --input."""
+def read(args: argparse.Namespace, notes: list[str]) -> "list[Keypoints]":
+    """The people of --input; lines about what was skipped or decided are added to the notes."""
     from lib.lifting.detectors.video import image_size_of
     from lib.lifting.keypoints.readers import read_keypoints
 
     size = image_size_of(args.image) if args.image else tuple(args.image_size) if args.image_size else None
-    people = read_keypoints(Path(args.input), args.joint_set, size)
+    people = read_keypoints(
+        Path(args.input),
+        args.joint_set,
+        size,
+        rate=rate_of(args),
+        one_person=args.one_person,
+        force=args.force,
+        notes=notes,
+    )
     if people[0].image_size is None:
         raise UserError(
             f"{args.input}: the image size is unknown; give it with --image-size W H, or one of the images with --image FILE"
@@ -195,15 +233,17 @@ def detected(args: argparse.Namespace) -> "list[Keypoints]":
     return [detect(model, read_frames(args.video), args.video)]
 
 
-def choose(people: "list[Keypoints]", wanted: list[int] | None) -> "list[Keypoints]":
-    """Those of --person, or all."""
+def choose(people: "list[Keypoints]", args: argparse.Namespace, notes: list[str]) -> "list[Keypoints]":
+    """Those of --person, or all; at most --max-persons. Lines about the others are added to the notes."""
     from lib.joints.imputation import frame_ranges
+    from lib.lifting.keypoints.readers import strongest
 
-    missing = sorted(set(wanted or []) - {k.person for k in people})
+    missing = sorted(set(args.person or []) - {k.person for k in people})
     if missing:
         there = ", ".join(f"{k.person} ({frame_ranges(k.frames, 1)})" for k in people)
         raise UserError(f"{people[0].source}: no person {missing[0]}; there are {there}")
-    return [k for k in people if wanted is None or k.person in wanted]
+    people = [k for k in people if args.person is None or k.person in args.person]
+    return people if args.max_persons is None else strongest(people, args.max_persons, notes)
 
 
 def located(sequences: "list[PoseSequence]", camera: list[float], notes: list[str]) -> "list[PoseSequence]":

@@ -25,8 +25,8 @@ from tests import fuzzing
 from tests.annotation_files import write_annotations
 
 ROOT = Path(__file__).resolve().parents[1]
-KINDS = ("model", "checkpoint", "annotations", "npz", "yaml", "bvh", "amc", "mediapipe", "vitpose", "deeplabcut", "sleap", "coco",
-         "detectron")  # fmt: skip
+KINDS = ("model", "checkpoint", "annotations", "npz", "yaml", "bvh", "amc", "mediapipe", "vitpose", "deeplabcut", "sleap",
+         "coco", "detectron")  # fmt: skip
 KINDS += ("hdf5", "hdf5 table") if importlib.util.find_spec("h5py") else ()
 
 

@@ -89,7 +89,8 @@ class Tracker:
     def update(self, frame: int, detections: np.ndarray) -> np.ndarray:
         """Track numbers (K,) of the detections (K, J, 3) in one frame; K may be 0.
 
-        detections: x, y in px and a score; a joint is missing where its score is not above 0 or a value is not finite or beyond FAR_AWAY.
+        detections: x, y in px and a score; a joint is missing where its score is not above 0 or a value is not finite or
+        beyond FAR_AWAY.
         frame: number of the frame, larger than in the call before (ValueError otherwise). A detection without joints
         begins a track of its own.
         """

@@ -188,8 +188,39 @@ def test_a_bad_person_is_skipped_with_a_line_and_the_others_are_written(run, sam
     (tmp_path / "in.json").write_text(json.dumps(content))
     assert run("--input", "in.json", "--output", "o.json") == 0
     assert [p["person"] for p in json.loads((tmp_path / "o.json").read_text())["persons"]] == [0]
-    assert "skipped: in.json: person 1: " in capsys.readouterr().err
+    assert "skipped: in.json: person 1 (frames 0-14): fewer than 8" in capsys.readouterr().err
     assert run("--input", "in.json", "--output", "o.json", "--person", 1) == 2
+
+
+def test_a_person_behind_a_table_is_lifted_with_imputed_legs_unless_more_joints_are_asked_for(
+    run, samples, tmp_path, capsys
+):
+    content = json.loads((samples / "coco_dataset.json").read_text())
+    for entry in content["annotations"]:
+        entry["keypoints"][33:] = [0] * 18  # hips, knees and ankles
+    (tmp_path / "in.json").write_text(json.dumps(content))
+    assert run("--input", "in.json", "--output", "o.json") == 0
+    person = json.loads((tmp_path / "o.json").read_text())["persons"][0]
+    assert np.array(person["imputed"])[:, :8].all()
+    assert not np.array(person["imputed"])[:, 8:11].any()
+    assert "of the joints imputed" in capsys.readouterr().out
+    assert run("--input", "in.json", "--output", "o.json", "--min-joints", 10) == 2
+    assert "fewer than 10 of 17 joints are seen" in capsys.readouterr().err
+
+
+def test_max_persons_and_one_person_name_what_they_skip(run, samples, tmp_path, capsys):
+    assert run("--input", samples / "coco_dataset.json", "--output", "o.json", "--max-persons", 1) == 0
+    assert len(json.loads((tmp_path / "o.json").read_text())["persons"]) == 1
+    assert "frames 0-14: not one of the 1 seen most" in capsys.readouterr().err
+    assert run("--input", samples / "coco_dataset.json", "--output", "o.json", "--one-person") == 0
+    assert json.loads((tmp_path / "o.json").read_text())["persons"][0]["frames"] == list(range(15))
+    assert "15 of 30 detections are not the best of their frame: skipped" in capsys.readouterr().err
+
+
+def test_a_forced_joint_set_is_believed(run, samples, tmp_path):
+    arguments = ("--input", samples / "coco.npz", "--output", "o.json", "--joint-set", "human36")
+    assert run(*arguments) == 2
+    assert run(*arguments, "--force") == 0
 
 
 def test_a_video_is_lifted_with_a_detector(run, tmp_path, capsys):
@@ -216,7 +247,9 @@ def test_a_video_is_lifted_with_a_detector(run, tmp_path, capsys):
         (("--input", "none.json", "--output", "o.npz"), "none.json: no such file"),
         (("--input", "none.json", "--output", "o.npz", "o.pdf"), "o.pdf: unknown ending '.pdf' for an output"),
         (("--input", "SAMPLES/openpose", "--output", "o.npz"), "the image size is unknown; give it with --image-size W H"),
-        (("--input", "SAMPLES/coco.npz", "--output", "o.npz"), "17 joints may be human36 or coco; say which with --joint-set"),
+        (("--input", "SAMPLES/coco.npz", "--joint-set", "human36", "--output", "o.npz"), "give --joint-set coco, or --force"),
+        (("--input", "SAMPLES/coco.npz", "--output", "o.npz", "--max-persons", 0), "--max-persons 0: must be 1 or more"),
+        (("--input", "SAMPLES/coco.npz", "--output", "o.npz", "--min-joints", 18), "--min-joints 18: must be 3 to 17"),
         (("--input", "SAMPLES/coco_dataset.json", "--output", "o.npz", "--person", 7), "no person 7; there are 0 (frames"),
         (("--input", "SAMPLES/coco_dataset.json", "--output", "o.npz", "--weights", "none"), "no .pth.tar file at none"),
         (("--input", "SAMPLES/coco_dataset.json", "--output", "o.npz", "--fps", 0), "--fps 0: must be 0.01 to 10000"),

@@ -11,7 +11,9 @@ import numpy as np
 from lib.errors import UserError
 from lib.joints import JOINT_SETS
 from lib.joints.conversion import convert_joints
+from lib.joints.imputation import MIN_JOINTS
 from lib.joints.plausible_pose import plausible_pose
+from lib.lifting.tracking import FAR_AWAY
 
 CLEAR = 1.4
 """How many times as unlike a person a reading must be to be ruled out. In motion capture the wrong reading is 1.6 times
@@ -43,7 +45,7 @@ def joint_set_of(
         )
     if len(fitting) == 1 or (force and name is not None):
         return name or fitting[0]
-    unlike = {other: unlikeness(values, other) for other in fitting}
+    unlike = unlikeness(values, fitting)
     best = min(fitting, key=unlike.get)
     second = min(unlike[other] for other in fitting if other != best)
     clear = np.isfinite(unlike[best]) and second >= CLEAR * unlike[best]
@@ -62,8 +64,16 @@ def joint_set_of(
     return name
 
 
-def unlikeness(values: np.ndarray, joint_set: str) -> float:
-    """Median over the detections (N, J, 3), NaN where missing, of how unlike people they are; near 1 for people."""
+def unlikeness(values: np.ndarray, joint_sets: list[str]) -> dict[str, float]:
+    """How unlike people the joints (N, J, 3), NaN where missing, are in each reading; near 1 for people.
+
+    The median over the detections in which every reading has MIN_JOINTS joints; infinite where there are none.
+    """
     rows = np.unique(np.linspace(0, len(values) - 1, LOOKED_AT).astype(int))
-    xy, _ = convert_joints(values[rows], joint_set)
-    return float(np.median(plausible_pose().distance(xy)))
+    shown = np.where(np.abs(values[rows]) < FAR_AWAY, values[rows], np.nan)
+    read = [convert_joints(shown, joint_set)[0] for joint_set in joint_sets]
+    enough = np.all([np.isfinite(xy).all(-1).sum(-1) >= MIN_JOINTS for xy in read], axis=0)
+    if not enough.any():
+        return dict.fromkeys(joint_sets, np.inf)
+    distances = [float(np.median(plausible_pose().distance(xy[enough]))) for xy in read]
+    return dict(zip(joint_sets, distances, strict=True))

@@ -48,7 +48,8 @@ def test_a_wrong_joint_set_is_refused_unless_forced(true, wrong, tmp_path):
 def test_people_upside_down_are_told_apart_too(true, wrong, turn):
     values = detections(JOINT_SETS[true])[0]
     values[..., :2] *= -1 if turn else 1
-    assert unlikeness(values, wrong) > CLEAR * unlikeness(values, true)
+    unlike = unlikeness(values, [true, wrong])
+    assert unlike[wrong] > CLEAR * unlike[true]
 
 
 @pytest.mark.parametrize(("true", "wrong"), TWINS)
@@ -57,7 +58,8 @@ def test_half_a_body_is_enough(true, wrong):
     values = detections(JOINT_SETS[true])[0]
     legs = [i for i, n in enumerate(names) if n.endswith(("Hip", "Knee", "Ankle", "Toe", "Heel", "Pelvis", "Torso"))]
     values[:, legs] = np.nan
-    assert unlikeness(values, wrong) > CLEAR * unlikeness(values, true)
+    unlike = unlikeness(values, [true, wrong])
+    assert unlike[wrong] > CLEAR * unlike[true]
 
 
 def test_body_25_read_as_body_25b_and_the_other_way_used_to_move_joints_unseen():
@@ -72,3 +74,12 @@ def test_unclear_geometry_asks(tmp_path):
     with pytest.raises(UserError, match="25 joints may be body25 or body25b; say which with --joint-set"):
         read_keypoints(tmp_path / "a.npy")
     assert read_keypoints(tmp_path / "a.npy", "body25")[0].joint_set == "body25"
+
+
+def test_people_of_whom_only_the_face_is_seen_say_nothing_about_the_convention(tmp_path):
+    values = detections(JOINT_SETS["coco"])
+    values[:, :, 5:] = 0
+    np.save(tmp_path / "a.npy", values)
+    assert {k.joint_set for k in read_keypoints(tmp_path / "a.npy", "coco")} == {"coco"}
+    with pytest.raises(UserError, match="17 joints may be human36 or coco"):
+        read_keypoints(tmp_path / "a.npy")
