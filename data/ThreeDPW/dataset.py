@@ -17,8 +17,11 @@ from lib.config import DatasetConfig
 from lib.errors import UserError
 from lib.joints import COCO_17
 from lib.joints.conversion import convert_joints
-from lib.joints.imputation import MAX_FROM_BODY, impute_from_body, impute_from_time
+from lib.joints.imputation import impute_from_body, impute_from_time
 from smplpytorch.smplpytorch.body_model import BodyModel
+
+MAX_FROM_BODY = 6
+"""Joints of one frame that may come from the rest of the body; frames with more missing have no detection."""
 
 OPENPOSE_18 = (
     "Nose", "Neck", "R_Shoulder", "R_Elbow", "R_Wrist", "L_Shoulder", "L_Elbow", "L_Wrist", "R_Hip", "R_Knee", "R_Ankle",
@@ -130,8 +133,8 @@ def three_dpw(cfg: DatasetConfig, body: BodyModel) -> ThreeDPWSource:
 def openpose_joints(detections: np.ndarray, frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """OpenPose's joints (n, 18, 3) px and score to the 17: xy (n, 17, 2) px, and (n,) bool which frames have them all.
 
-    Joints that were missed are imputed from neighbouring frames, then from the rest of the body, as for a user's own
-    keypoints; frames in which that cannot be done have none.
+    Joints that were missed are imputed from neighbouring frames, then from the rest of the body; frames in which that
+    cannot be done have none: joints from a plausible pose, as a user's own keypoints get, would be no detections.
     """
     found = (detections[..., 2] > 0).any(1)
     xy, _ = convert_joints(detections[found][:, COCO_FROM_OPENPOSE], "coco")
