@@ -108,7 +108,9 @@ class NodeTransfer(nn.Linear):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(N_from, B, C) to (N_to, B, C)."""
-        return torch.addmm(self.bias[:, None], self.weight, x.flatten(1)).unflatten(1, x.shape[1:])
+        return torch.addmm(self.bias[:, None], self.weight, x.flatten(1)).view(
+            self.out_features, x.shape[1], x.shape[2]
+        )
 
 
 class Fusion(nn.Module):

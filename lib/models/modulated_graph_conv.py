@@ -19,7 +19,7 @@ def modulated_graph_conv(
     rows, diagonal = x.flatten(0, 1), graph.diagonal()
     own, others = (torch.addmm(bias, rows, W).unflatten(0, x.shape[:2]) for W in weight)
     own, others = ((y * modulation[:, None].to(y.dtype)).flatten(1) for y in (own, others))
-    sums = (graph - torch.diag(diagonal)) @ others
+    sums = (graph - diagonal[:, None] * torch.eye(len(graph), dtype=graph.dtype, device=graph.device)) @ others
     return torch.addcmul(sums, own, diagonal[:, None].to(own.dtype)).view(*x.shape[:2], len(bias))
 
 

@@ -43,7 +43,7 @@ class SemGraphConv(nn.Module):
         rows = x.flatten(0, 1)
         # Each row of A sums to 1, so adding b to what is summed over the nodes adds it once.
         own, others = (torch.addmm(self.bias, rows, W).unflatten(0, x.shape[:2]).flatten(1) for W in self.weight)
-        sums = (A - torch.diag(diagonal)) @ others
+        sums = (A - diagonal[:, None] * torch.eye(len(A), dtype=A.dtype, device=A.device)) @ others
         # Autocast leaves A in float32.
         return torch.addcmul(sums, own, diagonal[:, None].to(own.dtype)).view(*x.shape[:2], len(self.bias))
 

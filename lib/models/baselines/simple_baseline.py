@@ -44,6 +44,8 @@ class Layer(nn.Module):
     def _normalised(self, x: torch.Tensor) -> torch.Tensor:
         """A lone sample, as an epoch's last batch may be, has no variance: it is normalised by the running statistics."""
         bn = self.bn
-        if len(x) == 1 and type(bn) is nn.BatchNorm1d:  # not where it takes its statistics over all ranks
+        if (
+            bn.training and len(x) == 1 and type(bn) is nn.BatchNorm1d
+        ):  # not where it takes its statistics over all ranks
             return F.batch_norm(x, bn.running_mean, bn.running_var, bn.weight, bn.bias, eps=bn.eps)
         return bn(x)

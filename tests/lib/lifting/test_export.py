@@ -128,11 +128,18 @@ def test_unknown_endings_and_missing_packages_are_one_clear_line(network, tmp_pa
         export(model, faces, tmp_path / "hgn.onnx")
 
 
-@pytest.mark.parametrize("name", [name for name in NETWORKS if name not in ("HGN", "HGN, no mesh losses")])
-def test_a_network_that_cannot_be_folded_is_refused_in_one_line_and_leaves_no_file(tmp_path, name):
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "ending"), [*((name, ".onnx") for name in NETWORKS), ("SimpleBaseline", ".pt2"), ("Transformer", ".pt2")]
+)
+def test_every_network_is_exported_with_the_outputs_it_has(tmp_path, name, ending):
     model, faces = load_model(save_tiny_weights(tmp_path / "w.pth.tar", NETWORKS[name]))
-    for path in (tmp_path / "hgn.onnx", tmp_path / "hgn.pt2"):
-        with pytest.raises(UserError, match=r"cannot be exported; only HGN can, with MODEL.scales 3") as raised:
-            export(model, faces, path)
-        assert "\n" not in str(raised.value)
-        assert not path.exists()
+    randomise(model)
+    path = tmp_path / f"network{ending}"
+    assert export(model, faces, path) < TOLERANCE * 10
+    outputs = ["pose3d", "mesh_coarse", "mesh_fine"][: 1 + len(faces)]
+    if ending == ".onnx":
+        session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+        assert [o.name for o in session.get_outputs()] == outputs
+        texts = {p.key for p in onnx.load(path).metadata_props}
+        assert {key for key in texts if key.startswith("mesh_")} == set(outputs[1:])

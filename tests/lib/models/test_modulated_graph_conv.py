@@ -1,4 +1,3 @@
-import pytest
 import torch
 
 from lib.models.hgn import HGN
@@ -7,12 +6,6 @@ from lib.models.sem_graph_conv import SemGraphConv
 from tests.plain.hgn import randomise
 
 WIDTH = 4
-
-
-@pytest.fixture
-def dense(monkeypatch):
-    """The published layer as one product with A, the form that a GPU uses."""
-    monkeypatch.setattr("lib.models.sem_graph_conv.runs_sparse", lambda x: False, raising=False)
 
 
 def modulated_and_published(scales, dtype=torch.float32) -> list[HGN]:
@@ -55,7 +48,6 @@ def test_the_offset_is_added_to_the_neighbour_weights_of_all_pairs(small_scales)
     assert torch.equal(layer(x), expected)
 
 
-@pytest.mark.usefixtures("dense")
 def test_a_new_modulated_network_is_the_published_one_bit_for_bit(small_scales):
     modulated, published = modulated_and_published(small_scales)
     pose2d = torch.rand(3, 5, 2)
