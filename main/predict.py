@@ -4,6 +4,7 @@ import argparse
 import math
 import os
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,12 +38,15 @@ def parse_arguments() -> argparse.Namespace:
         help="2D keypoints: NumPy, CSV, HDF5 or JSON as OpenPose (a folder too), COCO, MMPose, AlphaPose, MediaPipe, ViTPose, "
         "DeepLabCut, SLEAP and VideoPose3D write them; recognised by content (docs/joints.md)",
     )
-    source.add_argument("--video", metavar="FILE", help="a video or an image of one person, together with --detector")
+    source.add_argument("--video", metavar="FILE", help="a video or an image of people")
     parser.add_argument(
         "--detector",
-        metavar="FILE",
-        help="pose model exported to .onnx that finds the 2D joints in --video: top-down or single-person, with heatmap or "
-        "SimCC outputs (needs onnxruntime)",
+        metavar="NAME",
+        help="what finds the 2D joints in --video: mediapipe (default; installed by `sh requirements.sh video`), a pose model "
+        "exported to .onnx, or a pose landmarker of MediaPipe (.task)",
+    )
+    parser.add_argument(
+        "--clip", type=float, nargs=2, metavar=("START", "END"), help="only this part of --video, in seconds"
     )
     parser.add_argument(
         "--output",
@@ -130,7 +134,9 @@ def main() -> None:
 
     outputs = check_outputs(args.output)
     notes: list[str] = []
-    people = choose(detected(args) if args.video else read(args, notes), args, notes)
+    lifter = Lifter(args.weights, choose_devices(args.gpu)[0], args.average_flip)  # first: a video may take hours
+    watch = Stopwatch()
+    people = choose(detected(args, watch, notes) if args.video else read(args, notes), args, notes)
     prepared, lines = prepare_usable(people, args.min_joints)
     if not prepared:
         raise UserError(lines[0].removeprefix("skipped: "))
@@ -138,7 +144,6 @@ def main() -> None:
     if doubt := doubtful_image_size(prepared):
         notes.append(f"warning: {doubt}")
 
-    lifter = Lifter(args.weights, choose_devices(args.gpu)[0], args.average_flip)
     sequences = lifter.lift(prepared, rate_of(args), args.camera)
     if args.camera:
         sequences = located(sequences, args.camera, notes)
@@ -146,11 +151,15 @@ def main() -> None:
         notes += [f"warning: person {sequence.person}: {warning}" for warning in sequence.quality.warnings()]
     if args.smooth:
         sequences = [smoothed(sequence) for sequence in sequences]
+    watch.lap("prepared and lifted")
     written = []
     for path in outputs:
         if not path.parent.exists():
             notes.append(f"created the folder {path.parent}")
         written += write_poses(path, sequences)
+    watch.lap("written")
+    if args.video:
+        notes.append(f"time: {watch}")
 
     for note in notes:
         notice(note)
@@ -161,13 +170,33 @@ def main() -> None:
     print(f"written: {listed(written)}")
 
 
+class Stopwatch:
+    """What a command spent its time on."""
+
+    def __init__(self):
+        self._parts: list[str] = []
+        self._start = time.perf_counter()
+
+    def lap(self, part: str) -> None:
+        """The time since the last lap was spent on this."""
+        now = time.perf_counter()
+        self._parts.append(f"{part} in {now - self._start:.1f} s")
+        self._start = now
+
+    def __str__(self) -> str:
+        return ", ".join(self._parts)
+
+
 def check_arguments(args: argparse.Namespace) -> None:
     """UserError for what is wrong with the command line itself."""
     for name in ("input", "video", "image", "detector", "weights"):
         if getattr(args, name) == "":
             raise UserError(f"--{name}: the path is empty")
-    if (args.video is None) != (args.detector is None):
-        raise UserError("--video and --detector belong together: a video, and the pose model that finds joints in it")
+    for name in ("detector", "clip"):
+        if args.video is None and getattr(args, name) is not None:
+            raise UserError(f"--{name} belongs to --video, which is not given")
+    if args.clip and not 0 <= args.clip[0] < args.clip[1] < math.inf:
+        raise UserError("--clip START END: two times in seconds, the second one later")
     if args.fps is not None and not FPS_RANGE[0] <= args.fps <= FPS_RANGE[1]:
         raise UserError(f"--fps {args.fps:g}: must be {FPS_RANGE[0]:g} to {FPS_RANGE[1]:g} frames per second")
     if args.max_persons is not None and args.max_persons < 1:
@@ -224,13 +253,19 @@ def read(args: argparse.Namespace, notes: list[str]) -> "list[Keypoints]":
     return people
 
 
-def detected(args: argparse.Namespace) -> "list[Keypoints]":
-    """The person in --video."""
-    from lib.lifting.detectors.pose_model import PoseModel, detect
-    from lib.lifting.detectors.video import read_frames
+def detected(args: argparse.Namespace, watch: Stopwatch, notes: list[str]) -> "list[Keypoints]":
+    """The people in --video; lines about the file are added to the notes."""
+    from lib.lifting.detectors.factory import open_detector
+    from lib.lifting.detectors.stream import detect_video
 
-    model = PoseModel(args.detector, args.joint_set)
-    return [detect(model, read_frames(args.video), args.video)]
+    most = 1 if args.one_person else args.max_persons
+    found = detect_video(open_detector(args.detector, args.joint_set, most), args.video, args.clip)
+    notes += found.notes
+    watch.lap(
+        f"{found.frames} frames searched at {found.frames / found.wall:.1f} per second (decoding alone {found.decode:.1f} s, "
+        f"detection alone {found.detect:.1f} s)"
+    )
+    return found.people
 
 
 def choose(people: "list[Keypoints]", args: argparse.Namespace, notes: list[str]) -> "list[Keypoints]":

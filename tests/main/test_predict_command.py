@@ -233,12 +233,15 @@ def test_a_video_is_lifted_with_a_detector(run, tmp_path, capsys):
         writer.write(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
     writer.release()
     assert run("--video", "video.mp4", "--detector", "pose.onnx", "--output", "o.json") == 0
+    assert "time: 4 frames searched at" in capsys.readouterr().err
     content = json.loads((tmp_path / "o.json").read_text())
     assert content["fps"] == 20
     assert content["image_size"] == [320, 240]
     assert content["persons"][0]["frames"] == [0, 1, 2, 3]
     nose = np.array(content["persons"][0]["pose2d"])[:, content["joint_names"].index("Nose")]
     np.testing.assert_allclose(nose, [(150 + 5 * t, 60) for t in range(4)], atol=8)
+    assert run("--video", "video.mp4", "--detector", "pose.onnx", "--clip", 0.05, 0.11, "--output", "o.json") == 0
+    assert json.loads((tmp_path / "o.json").read_text())["persons"][0]["frames"] == [1, 2]
 
 
 @pytest.mark.parametrize(
@@ -264,8 +267,10 @@ def test_a_video_is_lifted_with_a_detector(run, tmp_path, capsys):
         (("--input", "one_point.npy", *SIZE_OPTION, "--joint-set", "coco", "--output", "o.npz"), "all joints lie within 4"),
         (("--input", "SAMPLES/coco_dataset.json", "--output", "o.npz", "--weights", "bad.pth.tar"), "bad.pth.tar: is not a"),
         (("--input", "SAMPLES/coco_dataset.json", "--output", "o.npz", "--camera", 0, 1, 2, 3), "--camera FX FY CX CY"),
-        (("--video", "video.mp4", "--output", "o.npz"), "--video and --detector belong together"),
-        (("--input", "SAMPLES/coco.npz", "--image", "weights/best.pth.tar", "--output", "o.npz"), "neither as a picture nor as"),
+        (("--input", "SAMPLES/coco.npz", "--detector", "d.onnx", "--output", "o.npz"), "--detector belongs to --video"),
+        (("--video", "v.mp4", "--clip", 3, 2, "--output", "o.npz"), "--clip START END: two times in seconds, the second"),
+        (("--video", "v.mp4", "--detector", "yolo", "--output", "o.npz"), "--detector yolo: unknown; use mediapipe, or"),
+        (("--input", "SAMPLES/coco.npz", "--image", "weights/best.pth.tar", "--output", "o.npz"), "neither as an image nor as"),
     ],
 )  # fmt: skip
 def test_what_the_user_can_mend_is_one_line_and_code_2(run, samples, tmp_path, capfd, recwarn, arguments, line):

@@ -8,11 +8,9 @@ recognised by shape:
     output   heatmaps (1, J, h, w), or SimCC (1, J, X) and (1, J, Y): scores of every joint along x and along y
              (Li et al., ECCV 2022; RTMPose)
 
-J decides the joint set (docs/joints.md). The person is looked for in the whole frame first, then in the last frame's
-box, as long as the model is sure of what it sees.
+J decides the joint set (docs/joints.md).
 """
 
-from collections.abc import Iterable
 from pathlib import Path
 
 import cv2
@@ -20,7 +18,6 @@ import numpy as np
 
 from lib.errors import UserError
 from lib.joints import JOINT_SETS
-from lib.lifting.keypoints.readers import Keypoints
 
 IMAGENET_MEAN = np.array([123.675, 116.28, 103.53], np.float32)
 IMAGENET_STD = np.array([58.395, 57.12, 57.375], np.float32)
@@ -103,30 +100,28 @@ class PoseModel:
         return UserError(f"{self.path}: is no pose model that can be used: {why}")
 
 
-def detect(model: PoseModel, frames: Iterable[np.ndarray], source: str) -> Keypoints:
-    """One person through a video: RGB frames (H, W, 3) uint8 to their joints.
+class SinglePerson:
+    """One person by a top-down model, without a person detector. A `Detector`.
 
-    Frames in which the model sees nobody are left out; UserError where that is all of them.
+    The person is looked for in the whole frame first, then in the last frame's box, as long as the model is sure.
     """
-    rows, numbers, box = [], [], None
-    size = (0, 0)
-    for number, picture in enumerate(frames):
-        size = picture.shape[1::-1]
-        found = _look(model, picture, box) if box is not None else None
+
+    def __init__(self, model: PoseModel):
+        self.name, self.joint_set = model.path.name, model.joint_set
+        self._model, self._box = model, None
+
+    def __call__(self, frame: np.ndarray) -> np.ndarray:
+        """See `Detector`; K is at most 1."""
+        found = _look(self._model, frame, self._box) if self._box is not None else None
         if found is None:
-            found = _look(model, picture, np.array([0, 0, *size], np.float64))
+            found = _look(self._model, frame, np.array([0, 0, *frame.shape[1::-1]], np.float64))
             if found is not None:  # the whole frame's crop is coarse: look again, nearer
-                found = _look(model, picture, _box_of(*found))
-        box = None if found is None else _box_of(*found)
-        if found is not None:
-            rows.append(np.column_stack(found))
-            numbers.append(number)
-    if not rows:
-        raise UserError(f"{source}: {model.path.name} sees nobody in any frame")
-    values = np.stack(rows)
-    sure = values[..., 2] >= MIN_SCORE
-    xy, scores = np.where(sure[..., None], values[..., :2], np.nan), np.where(sure, np.minimum(values[..., 2], 1), 0)
-    return Keypoints(0, np.array(numbers), xy, scores, model.joint_set, size, source)
+                found = _look(self._model, frame, _box_of(*found))
+        self._box = None if found is None else _box_of(*found)
+        if found is None:
+            return np.zeros((0, len(JOINT_SETS[self.joint_set]), 3))
+        joints, scores = found
+        return np.column_stack([joints, np.where(scores >= MIN_SCORE, np.minimum(scores, 1), 0)])[None]
 
 
 def _look(model: PoseModel, picture: np.ndarray, box: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:

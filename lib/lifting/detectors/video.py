@@ -1,53 +1,137 @@
-"""Frames and sizes of pictures and videos, by OpenCV."""
+"""Frames, sizes and rates of images and videos, by OpenCV; frame by frame, so a video may be of any length."""
 
 import math
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
 
 from lib.errors import UserError
+from lib.lifting import DEFAULT_FPS
+
+LOOKED_AT = 32
+"""First frames of a video whose times show its rate."""
+
+MAX_RATE = 1000.0
+"""Frames per second; what a file says beyond is no rate."""
 
 
-def read_frames(path: str | Path) -> Iterator[np.ndarray]:
-    """Yield the frames of a video, or the one of a picture, (H, W, 3) uint8 RGB, turned upright as the file says."""
-    picture = _read_picture(path)
-    if picture is not None:
-        yield cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
+@dataclass
+class Reading:
+    """What happened while frames were read: how many, how many were skipped because two fell on one number, how many
+    came at another time than the number before plus one, and how many the file says it has (None: it does not)."""
+
+    frames: int = 0
+    doubled: int = 0
+    uneven: int = 0
+    expected: int | None = None
+
+    def notes(self, source: str) -> list[str]:
+        """A line for whatever a user should know."""
+        lines = []
+        if self.uneven > 0.01 * self.frames:
+            skipped = f", {self.doubled} skipped" if self.doubled else ""
+            lines.append(
+                f"{source}: frames come at uneven times; each is placed at its time ({self.uneven} gaps or doubles{skipped})"
+            )
+        if self.expected and self.frames + self.doubled < 0.98 * self.expected:
+            lines.append(
+                f"warning: {source}: only {self.frames + self.doubled} of {self.expected} frames can be read; the file is "
+                "damaged or was cut off"
+            )
+        return lines
+
+
+def numbered_frames(
+    path: str | Path, clip: tuple[float, float] | None = None, reading: Reading | None = None
+) -> Iterator[tuple[int, np.ndarray]]:
+    """Yield number and image, (H, W, 3) uint8 RGB, of the frames of a video, or 0 and the image of an image file.
+
+    Images are turned upright as the file says. A number is the frame's time times `video_rate`, so numbers of a video with
+    a variable frame rate have gaps; of two frames with one number the second is skipped. Without a rate, frames are
+    counted. clip: first and last second that is wanted. What happened is added to `reading`.
+    """
+    reading = Reading() if reading is None else reading
+    image = _read_image(path)
+    if image is not None:
+        reading.frames = 1
+        yield 0, cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
         return
-    capture = _open_video(path)
+    rate, capture = video_rate(path), _open_video(path)
+    first, last = (0, math.inf) if clip is None else (n * (rate or DEFAULT_FPS) for n in clip)
+    reading.expected = None if clip else max(0, int(capture.get(cv2.CAP_PROP_FRAME_COUNT))) or None
+    number = -1
     try:
-        while True:
-            found, frame = capture.read()
-            if not found:
+        while capture.grab():
+            here = _number(capture, rate, number)
+            reading.uneven += here != number + 1
+            if here <= number:
+                reading.doubled += 1
+                continue
+            number = here
+            if number > last:
                 return
-            yield cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
+            if number < first:
+                continue
+            found, frame = capture.retrieve()
+            if found:
+                reading.frames += 1
+                yield number, cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
     finally:
         capture.release()
 
 
+def _number(capture: cv2.VideoCapture, rate: float | None, before: int) -> int:
+    """The number of the frame that was grabbed, by its time; the next one where that is not known."""
+    milliseconds = capture.get(cv2.CAP_PROP_POS_MSEC)
+    if rate is None or not math.isfinite(milliseconds) or (milliseconds <= 0 and before >= 0):
+        return before + 1
+    return max(0, round(milliseconds * rate / 1000))
+
+
 def image_size_of(path: str | Path) -> tuple[int, int]:
-    """(width, height) in pixels of a picture file or of a video's first frame, as it is shown."""
-    frames = read_frames(path)
-    height, width = next(frames).shape[:2]
+    """(width, height) in pixels of an image file or of a video's first frame, as it is shown."""
+    frames = numbered_frames(path)
+    height, width = next(frames)[1].shape[:2]
     frames.close()
     return width, height
 
 
+def frame_count(path: str | Path) -> int | None:
+    """How many frames the file says that it has; None where it does not say it."""
+    if _read_image(path) is not None:
+        return 1
+    capture = _open_video(path)
+    count = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
+    capture.release()
+    return count if count > 0 else None
+
+
 def video_rate(path: str | Path) -> float | None:
-    """Frames per second of a video; None for a picture or where the file does not say it."""
-    if _read_picture(path) is not None:
+    """Frames per second of a video; None for an image or where neither the file nor its frames' times say it.
+
+    What the file says, unless most of its first frames are another time apart, as with a variable frame rate.
+    """
+    if _read_image(path) is not None:
         return None
     capture = _open_video(path)
-    rate = capture.get(cv2.CAP_PROP_FPS)
+    rate, times = capture.get(cv2.CAP_PROP_FPS), []
+    while len(times) < LOOKED_AT and capture.grab():
+        times.append(capture.get(cv2.CAP_PROP_POS_MSEC))
     capture.release()
-    return float(rate) if math.isfinite(rate) and 0 < rate <= 1000 else None
+    step = float(np.median(np.diff(times))) if len(times) > 2 else 0.0
+    known = math.isfinite(rate) and 0 < rate <= MAX_RATE
+    if step > 0 and (not known or abs(rate * step / 1000 - 1) > 0.05):
+        rate, known = 1000 / step, 1000 / step <= MAX_RATE
+    return float(rate) if known else None
 
 
-def _read_picture(path: str | Path) -> np.ndarray | None:
-    """(H, W, 3) uint8 BGR, or None where the file is no picture."""
+def _read_image(path: str | Path) -> np.ndarray | None:
+    """(H, W, 3) uint8 BGR, or None where the file is no image."""
     path = Path(path)
     if not path.is_file():
         raise UserError(f"{path}: no such file")
@@ -57,7 +141,7 @@ def _read_picture(path: str | Path) -> np.ndarray | None:
             single = cv2.haveImageReader(str(path)) and cv2.imcount(str(path)) == 1
             return cv2.imread(str(path), cv2.IMREAD_COLOR) if single else None
         except cv2.error as error:
-            raise UserError(f"{path}: cannot be read as a picture ({' '.join(error.err.split())})") from None
+            raise UserError(f"{path}: cannot be read as an image ({' '.join(error.err.split())})") from None
 
 
 def _open_video(path: str | Path) -> cv2.VideoCapture:
@@ -67,13 +151,14 @@ def _open_video(path: str | Path) -> cv2.VideoCapture:
         readable = capture.isOpened() and capture.grab()
         capture.release()
     if not readable:
-        raise UserError(f"{path}: OpenCV can read it neither as a picture nor as a video; convert it to .mp4 (H.264)")
+        raise UserError(f"{path}: OpenCV can read it neither as an image nor as a video; convert it to .mp4 (H.264)")
     return cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Without OpenCV's own messages: what is wrong with a file is said in one line here."""
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # FFmpeg's own, read when the first video is opened
     level = cv2.utils.logging.getLogLevel()
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     try:

@@ -2,10 +2,18 @@ import numpy as np
 import pytest
 
 from lib.errors import UserError
-from lib.lifting.detectors.pose_model import PoseModel, decode_heatmaps, decode_simcc, detect
+from lib.lifting.detectors.people import detect_people
+from lib.lifting.detectors.pose_model import PoseModel, SinglePerson, decode_heatmaps, decode_simcc
 
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
+
+
+def detect(model: PoseModel, frames: list[np.ndarray]):
+    """The one person that the model follows through the frames."""
+    (person,) = detect_people(SinglePerson(model), enumerate(frames), "video")
+    return person
+
 
 SIZE = (64, 48)  # height and width of the crop
 
@@ -56,7 +64,7 @@ def dots(size, red, green, blue, width=8) -> np.ndarray:
 def test_joints_are_found_where_they_are_in_the_picture(tmp_path, head):
     model = PoseModel(write_model(tmp_path / "m.onnx", head))
     places = np.array([(300.0, 100.0), (350.0, 180.0), (260.0, 290.0)])
-    found = detect(model, [dots((480, 640), *places, width=28)] * 2, "film")
+    found = detect(model, [dots((480, 640), *places, width=28)] * 2)
     assert found.joint_set == "coco"
     assert found.image_size == (640, 480)
     assert found.frames.tolist() == [0, 1]
@@ -72,7 +80,7 @@ def test_a_person_who_walks_is_followed_and_may_leave_and_come_back(tmp_path):
     centres = [(100 + 12 * t, 150) for t in range(6)]
     frames = [dots((300, 400), *(shape + c)) for c in centres]
     frames[3] = np.zeros_like(frames[3])
-    found = detect(model, frames, "film")
+    found = detect(model, frames)
     assert found.frames.tolist() == [0, 1, 2, 4, 5]
     wanted = np.array(centres)[[0, 1, 2, 4, 5], None] + shape[np.arange(17) % 3]
     assert np.linalg.norm(found.xy - wanted, axis=-1).max() < 8
@@ -82,16 +90,16 @@ def test_joints_that_the_model_is_not_sure_of_count_as_missing(tmp_path):
     model = PoseModel(write_model(tmp_path / "m.onnx", "simcc"))
     picture = dots((300, 400), (200, 100), (210, 150), (190, 200))
     picture[..., 2] //= 5  # blue at a fifth
-    found = detect(model, [picture], "film")
+    found = detect(model, [picture])
     assert np.isnan(found.xy[0, 2::3]).all()
     assert (found.scores[0, 2::3] == 0).all()
     assert np.isfinite(found.xy[0, 0::3]).all()
 
 
-def test_a_film_without_people_is_one_clear_line(tmp_path):
+def test_a_video_without_people_is_one_clear_line(tmp_path):
     model = PoseModel(write_model(tmp_path / "m.onnx", "heatmap"))
-    with pytest.raises(UserError, match=r"film: m\.onnx sees nobody"):
-        detect(model, [np.zeros((50, 60, 3), np.uint8)], "film")
+    with pytest.raises(UserError, match=r"video: m\.onnx sees nobody"):
+        detect(model, [np.zeros((50, 60, 3), np.uint8)])
 
 
 def test_open_input_shapes_get_the_usual_crop_and_26_joints_are_halpe(tmp_path):

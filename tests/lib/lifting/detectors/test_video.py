@@ -1,9 +1,10 @@
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from lib.errors import UserError
-from lib.lifting.detectors.video import image_size_of, read_frames, video_rate
+from lib.lifting.detectors.video import Reading, frame_count, image_size_of, numbered_frames, video_rate
 
 
 @pytest.fixture
@@ -20,21 +21,24 @@ def film(tmp_path):
 
 
 def test_frames_come_in_order_upright_and_in_rgb(film):
-    frames = list(read_frames(film))
+    numbers, frames = zip(*numbered_frames(film), strict=True)
+    assert numbers == (0, 1, 2, 3, 4)
     assert [frame.shape for frame in frames] == [(48, 64, 3)] * 5
     np.testing.assert_allclose([frame[24, 48].mean() for frame in frames], [0, 40, 80, 120, 160], atol=8)
     np.testing.assert_allclose(frames[2][24, 16], (255, 0, 0), atol=30)
 
 
-def test_size_and_rate_of_a_video(film):
+def test_size_rate_and_length_of_a_video(film):
     assert image_size_of(film) == (64, 48)
+    assert frame_count(film) == 5
     assert video_rate(film) == pytest.approx(15)
 
 
-def test_a_picture_is_one_frame_without_a_rate(tmp_path):
+def test_an_image_is_one_frame_without_a_rate(tmp_path):
     path = tmp_path / "one.png"
     cv2.imwrite(str(path), np.full((30, 20, 3), (1, 2, 3), np.uint8))
-    (frame,) = read_frames(path)
+    ((number, frame),) = numbered_frames(path)
+    assert number == 0
     np.testing.assert_array_equal(frame, np.full((30, 20, 3), (3, 2, 1)))
     assert image_size_of(path) == (20, 30)
     assert video_rate(path) is None
@@ -44,18 +48,75 @@ def test_a_picture_is_one_frame_without_a_rate(tmp_path):
 def test_a_file_that_is_neither_is_one_clear_line(tmp_path, content):
     path = tmp_path / "file.mp4"
     path.write_bytes(content)
-    for function in (image_size_of, video_rate, lambda p: list(read_frames(p))):
-        with pytest.raises(UserError, match=r"file\.mp4.*neither as a picture nor as a video"):
+    for function in (image_size_of, video_rate, lambda p: list(numbered_frames(p))):
+        with pytest.raises(UserError, match=r"file\.mp4.*neither as an image nor as a video"):
             function(path)
 
 
 def test_a_video_whose_index_is_cut_off_is_one_clear_line(film):
     film.write_bytes(film.read_bytes()[: film.stat().st_size // 2])
-    with pytest.raises(UserError, match=r"film\.mp4.*neither as a picture nor as a video"):
-        list(read_frames(film))
+    with pytest.raises(UserError, match=r"film\.mp4.*neither as an image nor as a video"):
+        list(numbered_frames(film))
 
 
 def test_a_missing_file_and_a_folder_are_named(tmp_path):
     for path in (tmp_path / "none.mp4", tmp_path):
         with pytest.raises(UserError, match="no such file"):
             image_size_of(path)
+
+
+def test_a_clip_has_the_numbers_of_the_whole_video(film):
+    assert [number for number, _ in numbered_frames(film, clip=(1 / 15, 3.1 / 15))] == [1, 2, 3]
+
+
+def test_frames_at_uneven_times_are_numbered_by_their_times(tmp_path):
+    path = tmp_path / "uneven.gif"
+    images = [Image.fromarray(np.full((48, 64, 3), 40 * i, np.uint8)) for i in range(6)]
+    images[0].save(path, save_all=True, append_images=images[1:], duration=[100, 100, 300, 100, 40, 100])
+    reading = Reading()
+    frames = dict(numbered_frames(path, reading=reading))
+    assert video_rate(path) == pytest.approx(10)
+    assert list(frames) == [0, 1, 2, 5, 6]  # 0.64 s is number 6 again
+    assert frames[5].mean() == pytest.approx(120, abs=4)
+    assert reading.doubled == 1
+    assert (
+        "frames come at uneven times; each is placed at its time (2 gaps or doubles, 1 skipped)"
+        in reading.notes("v")[0]
+    )
+
+
+def test_an_even_video_needs_no_note(film):
+    reading = Reading()
+    list(numbered_frames(film, reading=reading))
+    assert reading == Reading(frames=5, expected=5)
+    assert reading.notes("film") == []
+
+
+def test_a_video_with_a_rotation_flag_comes_upright(film):
+    content = bytearray(film.read_bytes())
+    matrix = content.index(b"tkhd") + 44
+    turned = [0, 0x10000, 0, -0x10000 & 0xFFFFFFFF, 0, 0, 48 << 16, 0, 0x40000000]  # a quarter to the right
+    content[matrix : matrix + 36] = b"".join(value.to_bytes(4, "big") for value in turned)
+    film.write_bytes(content)
+    _, frame = next(numbered_frames(film))
+    assert frame.shape == (64, 48, 3)
+    assert image_size_of(film) == (48, 64)
+    np.testing.assert_allclose(frame[16, 24], (255, 0, 0), atol=30)  # left has become the top
+
+
+def test_a_photo_with_a_rotation_flag_comes_upright(tmp_path):
+    path = tmp_path / "photo.jpg"
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turn a quarter to the right
+    photo = np.zeros((48, 64, 3), np.uint8)
+    photo[:, :32] = (255, 0, 0)
+    Image.fromarray(photo).save(path, exif=exif, quality=95)
+    ((_, frame),) = numbered_frames(path)
+    assert frame.shape == (64, 48, 3)
+    np.testing.assert_allclose(frame[16, 24], (255, 0, 0), atol=30)
+
+
+def test_a_video_that_ends_early_is_told():
+    assert (
+        "only 60 of 100 frames can be read; the file is damaged" in Reading(frames=60, expected=100).notes("v.mp4")[0]
+    )

@@ -1,0 +1,29 @@
+"""The detector that a command line names."""
+
+from pathlib import Path
+
+from lib.errors import UserError
+from lib.lifting.detectors.detector import Detector
+from lib.lifting.detectors.mediapipe_pose import MediaPipePose, MediaPipeTask
+from lib.lifting.detectors.pose_model import PoseModel, SinglePerson
+
+DEFAULT = "mediapipe"
+
+
+def open_detector(spec: str | None = None, joint_set: str | None = None, max_persons: int | None = None) -> Detector:
+    """The detector for one video.
+
+    spec: `mediapipe` (also None), the path of a MediaPipe model (.task), or of a pose model (.onnx). joint_set: for models
+    whose number of joints leaves it open. max_persons: most people to look for, for detectors that have to be told (.task).
+    UserError where it cannot be opened, with what to do.
+    """
+    spec = spec or DEFAULT
+    ending = Path(spec).suffix.lower()
+    if spec == DEFAULT or ending == ".task":
+        detector = MediaPipePose() if spec == DEFAULT else MediaPipeTask(spec, max_persons)
+        if joint_set not in (None, detector.joint_set):
+            raise UserError(f"--joint-set {joint_set}: {detector.name} finds joints of the set {detector.joint_set}")
+        return detector
+    if ending == ".onnx":
+        return SinglePerson(PoseModel(spec, joint_set))
+    raise UserError(f"--detector {spec}: unknown; use {DEFAULT}, or the path of a model that ends in .onnx or .task")
