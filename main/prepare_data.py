@@ -3,20 +3,30 @@
 import argparse
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import numpy as np
 
 from data.AMASS.importer import import_amass
 from data.check import check
 from data.Mocap.importer import import_mocap
 from lib.cli import add_configuration_arguments, add_traceback_argument, config_of, notice, run_command
+from lib.config import Config
 from lib.errors import UserError
 from smplpytorch.smplpytorch.load_body import BUILT_IN, load_body
+
+if TYPE_CHECKING:
+    from lib.training.people import PeopleMaker
+
+SHEET = 60
+"""People on the sheet that is drawn."""
 
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        description="Turn motion capture into annotations, or check what a configuration needs."
+        description="Turn motion capture into annotations, check what a configuration needs, or look at what training makes of it."
     )
     commands = parser.add_subparsers(dest="command", required=True)
 
@@ -89,7 +99,26 @@ def parse_arguments() -> argparse.Namespace:
         description="Reads everything that training and testing with a configuration would read and says what it found.",
     )
     add_configuration_arguments(checks)
-    for command in (mocap, amass, checks):
+
+    crowd = commands.add_parser(
+        "people",
+        help="draw people as AUG.body_probability makes them, to look at",
+        description="Makes new people from a configuration's training samples and draws them on one sheet.",
+    )
+    detected = commands.add_parser(
+        "detections",
+        help="write what a 2D detector would find in the test samples, for DATASET.detection_file",
+        description="Puts keypoints where a detector puts them on the body's surface, with a detector's errors, for every "
+        "sample of the first test set. The samples need SMPL parameters.",
+    )
+    detected.add_argument(
+        "--joint-set", default="coco", choices=("coco", "body25", "halpe26"), help="keypoint convention (default coco)"
+    )
+    for command, ending, what in ((crowd, "PNG", "image"), (detected, "NPZ", "file")):
+        add_configuration_arguments(command)
+        command.add_argument("--output", required=True, metavar=ending, help=f"{what} to write")
+        command.add_argument("--seed", type=int, default=0, help="seed of the random numbers (default 0)")
+    for command in (mocap, amass, checks, crowd, detected):
         add_traceback_argument(command)
     return parser.parse_args()
 
@@ -123,12 +152,60 @@ def main() -> None:
         )
         print(report)
         return
+    if args.command in ("people", "detections"):
+        {"people": write_people, "detections": write_detections}[args.command](args)
+        return
     wrong = 0
     for finding in check(config_of(args)):
         print(f"{finding.state:6s} {finding.text}", flush=True)
         wrong += finding.state == "wrong"
     if wrong:
         raise UserError(f"{wrong} findings have to be mended; docs/data.md says where each file comes from")
+
+
+def write_people(args: argparse.Namespace) -> None:
+    """A sheet of new people, made from the training samples of a configuration."""
+    import torch
+
+    from lib.evaluation.crowd import draw_crowd
+    from lib.joints import HUMAN36M_17
+
+    cfg = config_of(args)
+    _, maker = _people(cfg, "train", cfg.DATASET.train_list)
+    generator = torch.Generator().manual_seed(args.seed)
+    rows = torch.randint(len(maker.pose), (SHEET,), generator=generator)
+    people = maker.make(rows, torch.rand(SHEET, generator=generator) < 0.5, generator)
+    nodes = torch.cat([people.meshes[-1], people.landmarks], dim=1).numpy()
+    draw_crowd(Path(args.output), people.pose3d.numpy(), nodes, people.up.numpy(), HUMAN36M_17)
+    print(f"written: {args.output}")
+
+
+def write_detections(args: argparse.Namespace) -> None:
+    """An .npz with names (N,) and keypoints (N, J, 2) in pixels, of the test samples of a configuration."""
+    from lib.files import replacing
+    from lib.training.detector import detect
+
+    cfg = config_of(args)
+    tables, maker = _people(cfg, "test", cfg.DATASET.test_list[:1])
+    if not tables[0].has_mesh.all():
+        raise UserError(f"{cfg.DATASET.test_list[0]}: not every test sample has SMPL parameters to find keypoints on")
+    keypoints = detect(tables[0], maker, args.joint_set, args.seed)
+    with replacing(args.output) as temporary, open(temporary, "wb") as file:
+        np.savez(file, names=np.asarray(tables[0].names), keypoints=keypoints)
+    print(f"written: {args.output}, {len(keypoints)} images, DATASET.input_joint_set: {args.joint_set}")
+
+
+def _people(cfg: Config, split: str, names: tuple[str, ...]) -> tuple[list, "PeopleMaker"]:
+    """The tables of these data sets and what makes people of them."""
+    import torch
+
+    from data import build_table
+    from lib.graph.hierarchy import build_hierarchy
+    from lib.training.factory import people_of
+
+    body = load_body(cfg.MODEL.smpl_dir, notice)
+    tables = [build_table(cfg, name, split, body) for name in names]
+    return tables, people_of(body, build_hierarchy(cfg, body.faces), tables, torch.device("cpu"))
 
 
 def _both(subsets: list[str] | None, subjects: list[str] | None) -> list[str] | None:

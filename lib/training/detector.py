@@ -9,6 +9,8 @@ from lib.device import to_device
 from lib.joints import HUMAN36M_17, JOINT_SETS
 from lib.joints.conversion import convert_joints
 from lib.joints.imputation import impute_from_body
+from lib.pose_table import PoseTable
+from lib.training.people import PeopleMaker
 
 DETECTED_SETS = ("coco", "body25", "halpe26")
 """The keypoint conventions of people's detectors."""
@@ -97,6 +99,24 @@ class Detector:
         outlier = (draws[..., 2] < e.outlier)[..., None]
         anywhere = low + box * torch.stack([draws[..., 3], draws[..., 0]], -1)
         return torch.where(outlier, anywhere, keypoints)
+
+
+def detect(table: PoseTable, people: PeopleMaker, joint_set: str, seed: int = 0) -> np.ndarray:
+    """What a detector of convention `joint_set` finds in the images of a table all of whose samples have SMPL parameters.
+
+    people: made of that table. Returns (N, J, 2) pixels, the same for the same seed; none is missing.
+    """
+    with torch.no_grad():
+        pose3d, root = (torch.as_tensor(np.array(a)) for a in (table.pose3d, table.root))
+        rows = torch.arange(len(table))
+        marks = people.landmarks(rows, torch.zeros(len(table), dtype=torch.bool), pose3d)
+        seen = torch.cat([pose3d, marks], dim=1) + root[:, None]
+        f, c = (torch.as_tensor(np.array(table.camera[:, i : i + 2]))[:, None] for i in (0, 2))
+        pixels = seen[..., :2] / seen[..., 2:] * f + c
+        detector = Detector(people.body.landmark_names, "cpu")
+        generator = torch.Generator().manual_seed(seed)
+        found = detector.misplace(detector.sources @ pixels, pixels[:, : pose3d.shape[1]], generator)
+    return found[:, [KEYPOINTS.index(name) for name in JOINT_SETS[joint_set].names]].numpy()
 
 
 def keypoint_sources(landmark_names: tuple[str, ...]) -> np.ndarray:

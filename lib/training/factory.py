@@ -107,11 +107,17 @@ def build_people(
     """What makes new people and detections for AUG.body_probability and AUG.detector_probability; None without either."""
     if not (cfg.AUG.body_probability or cfg.AUG.detector_probability):
         return None
+    return people_of(body, scales, tables, device)
+
+
+def people_of(body: BodyModel, scales: list[GraphScale], tables: list[PoseTable], device: torch.device) -> PeopleMaker:
+    """The people of these tables and what is made of them; UserError where no sample has SMPL parameters."""
     poolings = [scale.pooling for scale in scales if scale.pooling is not None]
     with_smpl = [(t, np.flatnonzero(t.has_mesh)) for t in tables]
     if not sum(len(rows) for _, rows in with_smpl):
         raise UserError(
-            "AUG.body_probability and AUG.detector_probability need SMPL parameters, and none of DATASET.train_list has any"
+            "new people and detections are made from SMPL parameters, and no sample of these data sets has any; set "
+            "AUG.body_probability and AUG.detector_probability to 0"
         )
     columns = (
         [t.smpl_pose for t in tables],

@@ -56,7 +56,7 @@ def test_tables_without_smpl_parameters_make_no_people(repository):
             "smpl_betas": table.smpl_betas[:0],
         }
     )
-    with pytest.raises(UserError, match="need SMPL parameters"):
+    with pytest.raises(UserError, match="made from SMPL parameters"):
         build_people(
             config(repository, AUG__body_probability=0.5), build_builtin_body(), [], [without], torch.device("cpu")
         )
