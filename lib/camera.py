@@ -7,9 +7,12 @@ across the picture's width, y in [-h/w, h/w].
 """
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
+
+if TYPE_CHECKING:
+    import torch
 
 ASSUMED_FOCAL = 1.2
 """Focal length over the image's longer side where the camera is unknown: 45 degrees from side to side."""
@@ -83,12 +86,15 @@ def y_up(points: np.ndarray) -> np.ndarray:
     return points * np.array([1.0, -1.0, -1.0])
 
 
-def turned_to(aim: np.ndarray | torch.Tensor) -> np.ndarray | torch.Tensor:
+def turned_to(aim: "np.ndarray | torch.Tensor") -> "np.ndarray | torch.Tensor":
     """Rotations (..., 3, 3) into axes whose z goes along aim (..., 3) and whose x stays in the camera's x-z plane.
 
     `turned = rotation @ camera`: the virtual camera that looks at a person, without roll. NumPy or PyTorch.
     """
-    stack = torch.stack if isinstance(aim, torch.Tensor) else np.stack
+    if isinstance(aim, np.ndarray):
+        stack = np.stack
+    else:
+        from torch import stack  # late: commands that only print their help do not wait for it
     x, y, z = (aim[..., i] for i in range(3))
     across = (x * x + z * z) ** 0.5
     length = (across * across + y * y) ** 0.5

@@ -26,7 +26,7 @@ SHEET = 60
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        description="Turn motion capture into annotations, check what a configuration needs, or look at what training makes of it."
+        description="Import motion capture, check what a configuration needs, or look at what training makes of it."
     )
     commands = parser.add_subparsers(dest="command", required=True)
 
