@@ -32,7 +32,11 @@ pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(),
 CPU, GPU = torch.device("cpu"), torch.device("cuda", 0)
 TABLE, TEST_TABLE = random_table(23, joints=FIVE_JOINTS), random_table(7, seed=1, joints=FIVE_JOINTS)
 AUGMENTATION = Augmentation(
-    FIVE_JOINTS.flip_permutation, True, 20.0, 0.5, DetectionNoise((0.0,), (2.0,), (0.1,), (384, 288))
+    FIVE_JOINTS.flip_permutation,
+    flip=True,
+    rotate_degrees=20.0,
+    view_probability=0.5,
+    noise=DetectionNoise((0.0,), (2.0,), (0.1,), (384, 288)),
 )
 SMALL = 1e-4  # as a part of the largest value: products and sums in another order
 
