@@ -9,9 +9,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import numpy as np
 
-from data.AMASS.importer import import_amass
-from data.check import check
-from data.Mocap.importer import import_mocap
 from lib.cli import add_configuration_arguments, add_traceback_argument, config_of, notice, run_command
 from lib.config import Config
 from lib.errors import UserError
@@ -125,6 +122,10 @@ def parse_arguments() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_arguments()
+    from data.AMASS.importer import import_amass  # here: they import torch, which --help does not need
+    from data.check import check
+    from data.Mocap.importer import import_mocap
+
     if args.command == "mocap":
         report = import_mocap(
             Path(args.input),
