@@ -12,8 +12,10 @@ from lib.training.detector import (
     DetectorErrors,
     conversion_matrices,
     conversion_matrix,
+    detect,
     keypoint_sources,
 )
+from tests.people_table import maker_of, people_table
 
 LANDMARKS = ("Nose", "L_Eye", "R_Eye", "L_Ear", "R_Ear", "L_Hip", "R_Hip") + tuple(
     f"{side}_{part}" for side in "LR" for part in ("BigToe", "SmallToe", "Heel")
@@ -170,3 +172,16 @@ def test_errors_follow_from_the_generator():
 
     assert torch.equal(found(1), found(1))
     assert not torch.equal(found(1), found(2))
+
+
+def test_what_a_detector_finds_is_near_the_joints_in_the_image():
+    table = people_table()
+    found = detect(table, maker_of(table), "coco", seed=1)
+    assert np.array_equal(found, detect(table, maker_of(table), "coco", seed=1))
+    seen = table.pose3d + table.root[:, None]
+    pixels = seen[..., :2] / seen[..., 2:] * table.camera[:, None, :2] + table.camera[:, None, 2:]
+    box = np.ptp(pixels, axis=1).max(1)
+    for name in ("L_Knee", "R_Wrist", "L_Shoulder"):
+        j, k = JOINT_SETS["coco"].names.index(name), HUMAN36M_17.names.index(name)
+        error = np.linalg.norm(found[:, j] - pixels[:, k], axis=1) / box
+        assert 0.001 < np.median(error) < 0.03
