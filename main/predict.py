@@ -16,11 +16,15 @@ from lib.joints import HUMAN36M_17, JOINT_SETS
 from lib.joints.imputation import MIN_JOINTS
 from lib.joints.plausible_pose import MIN_KNOWN
 from lib.lifting import DEFAULT_FPS, FPS_RANGE, MAX_IMAGE_SIDE, PRETRAINED
+from lib.lifting.footage import EMBEDDED_MEGABYTES, Footage
 from lib.lifting.writers import WRITERS, check_output, write_poses
 
 if TYPE_CHECKING:
     from lib.lifting.keypoints.readers import Keypoints
     from lib.lifting.pose_sequence import PoseSequence
+
+MAX_EMBEDDED = 500.0
+"""MB of images in a page; browsers fail on much more."""
 
 LISTED = 12
 """Most output files that are named one by one."""
@@ -54,6 +58,15 @@ def parse_arguments() -> argparse.Namespace:
         nargs="+",
         required=True,
         help=f"files to write, the format by the ending: {', '.join(WRITERS)}",
+    )
+    parser.add_argument(
+        "--embed-video",
+        type=float,
+        nargs="?",
+        const=EMBEDDED_MEGABYTES,
+        metavar="MB",
+        help="show the images of --video in .html pages too: small copies are stored in the page, at most so many MB "
+        f"(without a number {EMBEDDED_MEGABYTES:g})",
     )
     add_weights_argument(parser, PRETRAINED)
     parser.add_argument(
@@ -153,10 +166,13 @@ def main() -> None:
         sequences = [smoothed(sequence) for sequence in sequences]
     watch.lap("prepared and lifted")
     written = []
+    footage = Footage(Path(args.video), round(1e6 * (args.embed_video or 0))) if args.video else None
     for path in outputs:
         if not path.parent.exists():
             notes.append(f"created the folder {path.parent}")
-        written += write_poses(path, sequences)
+        written += write_poses(path, sequences, footage)
+        if footage and footage.embedded_bytes and path.suffix.lower() == ".html":
+            notes.append(f"{path}: {path.stat().st_size / 1e6:.1f} MB with images of the video")
     watch.lap("written")
     if args.video:
         notes.append(f"time: {watch}")
@@ -192,9 +208,11 @@ def check_arguments(args: argparse.Namespace) -> None:
     for name in ("input", "video", "image", "detector", "weights"):
         if getattr(args, name) == "":
             raise UserError(f"--{name}: the path is empty")
-    for name in ("detector", "clip"):
-        if args.video is None and getattr(args, name) is not None:
+    for name in ("detector", "clip", "embed-video"):
+        if args.video is None and getattr(args, name.replace("-", "_")) is not None:
             raise UserError(f"--{name} belongs to --video, which is not given")
+    if args.embed_video is not None and not 0 < args.embed_video <= MAX_EMBEDDED:
+        raise UserError(f"--embed-video {args.embed_video:g}: must be above 0 and at most {MAX_EMBEDDED:g} MB")
     if args.clip and not 0 <= args.clip[0] < args.clip[1] < math.inf:
         raise UserError("--clip START END: two times in seconds, the second one later")
     if args.fps is not None and not FPS_RANGE[0] <= args.fps <= FPS_RANGE[1]:

@@ -240,6 +240,9 @@ def test_a_video_is_lifted_with_a_detector(run, tmp_path, capsys):
     assert content["persons"][0]["frames"] == [0, 1, 2, 3]
     nose = np.array(content["persons"][0]["pose2d"])[:, content["joint_names"].index("Nose")]
     np.testing.assert_allclose(nose, [(150 + 5 * t, 60) for t in range(4)], atol=8)
+    assert run("--video", "video.mp4", "--detector", "pose.onnx", "--embed-video", "--output", "o.html", "o.png") == 0
+    assert re.search(r"o\.html: \d\.\d MB with images of the video", capsys.readouterr().err)
+    assert (tmp_path / "o.html").read_text().count('"/9j/') == 4  # JPEG images, one per frame
     assert run("--video", "video.mp4", "--detector", "pose.onnx", "--clip", 0.05, 0.11, "--output", "o.json") == 0
     assert json.loads((tmp_path / "o.json").read_text())["persons"][0]["frames"] == [1, 2]
 
@@ -268,6 +271,8 @@ def test_a_video_is_lifted_with_a_detector(run, tmp_path, capsys):
         (("--input", "SAMPLES/coco_dataset.json", "--output", "o.npz", "--weights", "bad.pth.tar"), "bad.pth.tar: is not a"),
         (("--input", "SAMPLES/coco_dataset.json", "--output", "o.npz", "--camera", 0, 1, 2, 3), "--camera FX FY CX CY"),
         (("--input", "SAMPLES/coco.npz", "--detector", "d.onnx", "--output", "o.npz"), "--detector belongs to --video"),
+        (("--input", "SAMPLES/coco.npz", "--embed-video", "--output", "o.html"), "--embed-video belongs to --video, which"),
+        (("--video", "v.mp4", "--embed-video", 0, "--output", "o.html"), "--embed-video 0: must be above 0 and at most 500"),
         (("--video", "v.mp4", "--clip", 3, 2, "--output", "o.npz"), "--clip START END: two times in seconds, the second"),
         (("--video", "v.mp4", "--detector", "yolo", "--output", "o.npz"), "--detector yolo: unknown; use mediapipe, or"),
         (("--input", "SAMPLES/coco.npz", "--image", "weights/best.pth.tar", "--output", "o.npz"), "neither as an image nor as"),

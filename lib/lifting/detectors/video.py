@@ -2,7 +2,7 @@
 
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,13 +47,16 @@ class Reading:
 
 
 def numbered_frames(
-    path: str | Path, clip: tuple[float, float] | None = None, reading: Reading | None = None
+    path: str | Path,
+    clip: tuple[float, float] | None = None,
+    reading: Reading | None = None,
+    wanted: Collection[int] | None = None,
 ) -> Iterator[tuple[int, np.ndarray]]:
     """Yield number and image, (H, W, 3) uint8 RGB, of the frames of a video, or 0 and the image of an image file.
 
     Images are turned upright as the file says. A number is the frame's time times `video_rate`, so numbers of a video with
     a variable frame rate have gaps; of two frames with one number the second is skipped. Without a rate, frames are
-    counted. clip: first and last second that is wanted. What happened is added to `reading`.
+    counted. clip: first and last second that is wanted; wanted: these numbers only. What happened is added to `reading`.
     """
     reading = Reading() if reading is None else reading
     image = _read_image(path)
@@ -63,6 +66,7 @@ def numbered_frames(
         return
     rate, capture = video_rate(path), _open_video(path)
     first, last = (0, math.inf) if clip is None else (n * (rate or DEFAULT_FPS) for n in clip)
+    last = last if wanted is None else min(last, max(wanted, default=-1))
     reading.expected = None if clip else max(0, int(capture.get(cv2.CAP_PROP_FRAME_COUNT))) or None
     number = -1
     try:
@@ -75,7 +79,7 @@ def numbered_frames(
             number = here
             if number > last:
                 return
-            if number < first:
+            if number < first or (wanted is not None and number not in wanted):
                 continue
             found, frame = capture.retrieve()
             if found:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from lib.errors import UserError
+from lib.lifting.footage import Footage
 from lib.lifting.pose_sequence import PoseSequence
 from lib.lifting.writers.bvh import write_bvh
 from lib.lifting.writers.glb import write_glb
@@ -26,6 +27,9 @@ WRITERS = {
 }
 """Ending of the file name -> function(path, sequences) that returns the paths of the files it wrote."""
 
+SHOWS_IMAGES = (".png", ".gif", ".mp4", ".html")
+"""The endings whose function also takes the images that people were found in: function(path, sequences, footage)."""
+
 
 def check_output(path: str | Path) -> Path:
     """The path, if its ending is one that can be written; UserError otherwise. For use before long computations."""
@@ -35,16 +39,19 @@ def check_output(path: str | Path) -> Path:
     return path
 
 
-def write_poses(path: str | Path, sequences: list[PoseSequence]) -> list[Path]:
+def write_poses(path: str | Path, sequences: list[PoseSequence], footage: Footage | None = None) -> list[Path]:
     """Write the persons' sequences in the format that the ending of `path` names; returns the files written.
 
-    All sequences share joint set, fps and image size. Some formats write several files beside `path`: .obj one per
-    frame, .bvh one per person. UserError for an unknown ending, nothing to write, or a place that cannot be written.
+    footage: the images that they were found in, for formats that show them (SHOWS_IMAGES). All sequences share joint
+    set, fps and image size. Some formats write several files beside `path`: .obj one per frame, .bvh one per person.
+    UserError for an unknown ending, nothing to write, or a place that cannot be written.
     """
     path = check_output(path)
     if not sequences:
         raise UserError(f"{path}: there is no person to write; check that the input has detections")
+    ending = path.suffix.lower()
+    more = (footage,) if footage is not None and ending in SHOWS_IMAGES else ()
     try:
-        return WRITERS[path.suffix.lower()](path, sequences)
+        return WRITERS[ending](path, sequences, *more)
     except OSError as error:
         raise UserError(f"{path}: cannot be written ({error.strerror or error}); choose another place") from error

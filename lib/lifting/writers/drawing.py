@@ -61,6 +61,10 @@ class Window:
         low, high, size = np.asarray(low, np.float64), np.asarray(high, np.float64), np.asarray(size, np.float64)
         return cls(float((size / np.maximum(high - low, 1e-9)).min()), (low + high) / 2, size / 2 + corner)
 
+    def moved(self, right: float, down: float) -> "Window":
+        """The same, for a part of the picture that begins elsewhere."""
+        return Window(self.scale, self.middle, self.place + [right, down])
+
     def __call__(self, points: np.ndarray) -> np.ndarray:
         """Points (..., 2 or 3) -> pixels (..., 2)."""
         return (points[..., :2] - self.middle) * self.scale + self.place
@@ -69,6 +73,25 @@ class Window:
 def canvas(width: int, height: int) -> np.ndarray:
     """A white picture (height, width, 3) uint8, RGB."""
     return np.full((height, width, 3), 255, np.uint8)
+
+
+def draw_image(picture: np.ndarray, image: np.ndarray, window: Window) -> None:
+    """An image (H, W, 3) uint8 RGB, whose pixels `window` maps to the picture's; where it does not reach, nothing changes."""
+    k = max(
+        1, round(1 / window.scale)
+    )  # warping alone would skip pixels where it shrinks: averages of k x k pixels first
+    small = cv2.resize(image, None, fx=1 / k, fy=1 / k, interpolation=cv2.INTER_AREA) if k > 1 else image
+    stretch = np.array(image.shape[1::-1]) / small.shape[1::-1]
+    scale = window.scale * stretch
+    start = window(0.5 * stretch - 0.5)  # where the middle of the first pixel of `small` goes
+    matrix = np.array([[scale[0], 0, start[0]], [0, scale[1], start[1]]])
+    warped = cv2.warpAffine(
+        small, matrix, picture.shape[1::-1], flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    )
+    edges = np.array([[-0.5, -0.5], image.shape[1::-1]])
+    edges[1] -= 0.5
+    (left, top), (right, bottom) = np.clip(np.round(window(edges) + 0.5), 0, picture.shape[1::-1]).astype(int)
+    picture[top:bottom, left:right] = warped[top:bottom, left:right]
 
 
 def draw_ground(picture: np.ndarray, lines: np.ndarray, view: Viewpoint, window: Window) -> None:

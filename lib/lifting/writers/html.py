@@ -4,14 +4,17 @@ The page is `page.html` beside this file, about 10 KB with its own projection on
 that would do the same, adds 4.8 MB to every page and leaves slider, persons and 2D input to be written all the same.
 """
 
+import base64
 import html
 import json
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from lib.evaluation.style import GRID, SIDE_COLOURS, bone_sides
 from lib.files import replacing
+from lib.lifting.footage import Footage
 from lib.lifting.pose_sequence import PoseSequence
 from lib.lifting.writers.geometry import placements, timeline
 from lib.lifting.writers.scene import box_2d
@@ -19,9 +22,23 @@ from lib.lifting.writers.scene import box_2d
 TEMPLATE = Path(__file__).with_name("page.html")
 
 
-def write_html(path: Path, sequences: list[PoseSequence]) -> list[Path]:
-    """The page with all persons; 3D is stored in whole millimetres, 2D in tenths of a pixel."""
-    low, high = box_2d(sequences)
+IMAGE_SIDES = (240, 480)
+"""Smallest and largest longer side of an embedded image, pixels."""
+
+BYTES_PER_PIXEL = 0.17
+"""About what a pixel of an embedded JPEG image takes, as text."""
+
+JPEG_QUALITY = 60
+
+
+def write_html(path: Path, sequences: list[PoseSequence], footage: Footage | None = None) -> list[Path]:
+    """The page with all persons; 3D is stored in whole millimetres, 2D in tenths of a pixel.
+
+    Of footage, small images are embedded, as many as its `embedded_bytes` have room for.
+    """
+    images = embedded_images(sequences, footage) if footage is not None and footage.embedded_bytes else {}
+    low, high = ((0, 0), sequences[0].image_size) if images else box_2d(sequences)
+    low, high = np.asarray(low), np.asarray(high)
     data = {
         "fps": sequences[0].fps,
         "frames": timeline(sequences).tolist(),
@@ -32,6 +49,7 @@ def write_html(path: Path, sequences: list[PoseSequence]) -> list[Path]:
         "colours": [SIDE_COLOURS[side] for side in bone_sides(sequences[0].joint_set)],
         "sideColours": SIDE_COLOURS,
         "grid": round(GRID * 1000),
+        "images": images,
         "persons": [
             {
                 "person": s.person,
@@ -52,6 +70,31 @@ def write_html(path: Path, sequences: list[PoseSequence]) -> list[Path]:
     with replacing(path) as temporary:
         temporary.write_text(page, encoding="utf-8")
     return [path]
+
+
+def embedded_images(sequences: list[PoseSequence], footage: Footage) -> dict[int, str]:
+    """Frame number to a small JPEG image as base64 text: all together take at most the footage's `embedded_bytes`.
+
+    Where that is too little for every frame, images become smaller, then every second one is dropped, again and again.
+    """
+    frames = timeline(sequences)
+    side = np.clip((footage.embedded_bytes / len(frames) / BYTES_PER_PIXEL) ** 0.5, *IMAGE_SIDES)
+    scale = min(1.0, side / max(sequences[0].image_size))
+    kept: dict[int, str] = {}
+    step = total = 0
+    for index, (frame, image) in enumerate(zip(frames.tolist(), footage.images(frames), strict=True)):
+        if image is None or (step and index % step):
+            continue
+        small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+        _, data = cv2.imencode(".jpg", small[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+        kept[frame] = base64.b64encode(data.tobytes()).decode("ascii")
+        total += len(kept[frame])
+        while total > footage.embedded_bytes:
+            step = 2 * max(step, 1)
+            wanted = set(frames[::step].tolist())
+            kept = {number: text for number, text in kept.items() if number in wanted} if len(kept) > 1 else {}
+            total = sum(map(len, kept.values()))
+    return kept
 
 
 def _printable(text: str) -> str:

@@ -7,12 +7,14 @@ import cv2
 import numpy as np
 
 from lib.files import replacing
+from lib.lifting.footage import Footage
 from lib.lifting.pose_sequence import PoseSequence
 from lib.lifting.writers.drawing import (
     Viewpoint,
     Window,
     canvas,
     draw_ground,
+    draw_image,
     draw_legend,
     draw_meshes,
     draw_skeleton,
@@ -56,10 +58,10 @@ ROWS = (
 )
 
 
-def write_png(path: Path, sequences: list[PoseSequence]) -> list[Path]:
-    """A row each for the 2D input, the skeleton from the front and from the side, and the finest mesh, if there is one;
-    a column for each of at most SHEET_FRAMES frames."""
-    ok, data = cv2.imencode(".png", cv2.cvtColor(contact_sheet(sequences), cv2.COLOR_RGB2BGR))
+def write_png(path: Path, sequences: list[PoseSequence], footage: Footage | None = None) -> list[Path]:
+    """A row each for the 2D input (over the images of `footage`), the skeleton from the front and from the side, and the
+    finest mesh, if there is one; a column for each of at most SHEET_FRAMES frames."""
+    ok, data = cv2.imencode(".png", cv2.cvtColor(contact_sheet(sequences, footage), cv2.COLOR_RGB2BGR))
     if not ok:
         raise RuntimeError("OpenCV could not encode a PNG")
     with replacing(path) as temporary:
@@ -67,23 +69,24 @@ def write_png(path: Path, sequences: list[PoseSequence]) -> list[Path]:
     return [path]
 
 
-def contact_sheet(sequences: list[PoseSequence]) -> np.ndarray:
+def contact_sheet(sequences: list[PoseSequence], footage: Footage | None = None) -> np.ndarray:
     """The sheet as an RGB picture (H, W, 3) uint8; for a single frame the views are columns."""
     scene, frames = Scene(sequences), timeline(sequences)
     chosen = frames[np.unique(np.linspace(0, len(frames) - 1, SHEET_FRAMES).round().astype(int))]
     people = [scene.figures(frame) for frame in chosen]
     rows = [row for row in ROWS if not row.mesh or any(s.meshes for s in sequences)]
     lines = ground(scene.points(), room=2.0)
+    images = [None] * len(chosen) if footage is None else list(footage.images(chosen))
     boxes = [_boxes(row, people) for row in rows]
     sizes = np.array([(high - low).max(0) for low, high in boxes])  # (rows, 2), each row's largest box
     if len(chosen) == 1:
         columns = [min(MAX_CELL[0], int(MAX_CELL[1] * w / h)) for w, h in sizes]
         shapes = [(width, MAX_CELL[1]) for width in columns]
-        cells = [_cells(*parts, people, lines)[0] for parts in zip(rows, shapes, sizes, boxes, strict=True)]
+        cells = [_cells(*parts, people, lines, images)[0] for parts in zip(rows, shapes, sizes, boxes, strict=True)]
         return _assembled([cells], [f"frame {chosen[0]}"], [row.name for row in rows])
     width = int(min(SHEET_WIDTH / len(chosen), MAX_CELL[0], (MAX_CELL[1] * sizes[:, 0] / sizes[:, 1]).max()))
     shapes = [(width, int(min(MAX_CELL[1], width * h / w))) for w, h in sizes]
-    cells = [_cells(*parts, people, lines) for parts in zip(rows, shapes, sizes, boxes, strict=True)]
+    cells = [_cells(*parts, people, lines, images) for parts in zip(rows, shapes, sizes, boxes, strict=True)]
     return _assembled(cells, [row.name for row in rows], [f"frame {frame}" for frame in chosen])
 
 
@@ -111,16 +114,20 @@ def _cells(
     boxes: tuple[np.ndarray, np.ndarray],
     people: list[list[Figure]],
     lines: np.ndarray,
+    images: list[np.ndarray | None],
 ) -> list[np.ndarray]:
     """Pictures (height, width, 3) of every frame as the row shows it, all at one scale.
 
     shape: (width, height) of a cell; size (2,): of the largest box; boxes: corners as from `_boxes`.
     """
     cells = []
-    for figures, low, high in zip(people, *boxes, strict=True):
-        middle = (low + high) / 2
-        cells.append(canvas(*shape))
-        _draw_cell(cells[-1], row, figures, lines, Window.around(middle - size / 2, middle + size / 2, shape))
+    for figures, image, low, high in zip(people, images, *boxes, strict=True):
+        middle, cell = (low + high) / 2, canvas(*shape)
+        window = Window.around(middle - size / 2, middle + size / 2, shape)
+        if row.azimuth is None and image is not None:
+            draw_image(cell, image, window)
+        _draw_cell(cell, row, figures, lines, window)
+        cells.append(cell)
     return cells
 
 

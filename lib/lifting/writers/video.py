@@ -1,6 +1,10 @@
-"""Videos (.gif, .mp4) of a sequence: the 2D input beside skeletons and meshes, seen from a viewpoint that turns."""
+"""Videos (.gif, .mp4) of a sequence: the 2D input beside skeletons and meshes, seen from a viewpoint that turns.
+
+Where the images are at hand, the 2D input is drawn over them, with the projected meshes.
+"""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -9,12 +13,14 @@ from PIL import Image
 
 from lib.errors import UserError
 from lib.files import replacing
+from lib.lifting.footage import Footage
 from lib.lifting.pose_sequence import PoseSequence
 from lib.lifting.writers.drawing import (
     Viewpoint,
     Window,
     canvas,
     draw_ground,
+    draw_image,
     draw_legend,
     draw_meshes,
     draw_skeleton,
@@ -22,9 +28,19 @@ from lib.lifting.writers.drawing import (
     ground,
 )
 from lib.lifting.writers.geometry import playback_rate, timeline
+from lib.lifting.writers.overlay import Overlay
 from lib.lifting.writers.scene import Scene, box_2d
 
 WIDTH, HEIGHT = 960, 480
+HEADER = 34
+"""Pixels above the image for what is written about it."""
+
+GIF_HEIGHT, MP4_HEIGHT = 360, 540
+"""Pixels of a video with images, which need more room than lines; a .gif of images is large."""
+
+IMAGE_WIDTHS = (240, 1200)
+"""Narrowest and widest place for an image, pixels."""
+
 SECONDS_PER_TURN = 8.0
 GIF_RATE, MP4_RATE = 25.0, 60.0
 """Most frames per second: few programs show more, and the files become large."""
@@ -33,10 +49,42 @@ MIN_RATE = 0.01
 """Fewest frames per second that the formats can store."""
 
 
-def write_gif(path: Path, sequences: list[PoseSequence]) -> list[Path]:
+@dataclass(frozen=True)
+class Layout:
+    """Pixels of a picture: height, the width of the 2D input at the left, and the square of the 3D view beside it.
+
+    flat: from pixels of the image to pixels of the picture.
+    """
+
+    height: int
+    left: int
+    flat: Window
+
+    @property
+    def width(self) -> int:
+        return self.left + self.height
+
+    @classmethod
+    def of_lines(cls, sequences: list[PoseSequence]) -> "Layout":
+        """For 2D input without images, which fills its place."""
+        left = WIDTH - HEIGHT
+        return cls(HEIGHT, left, Window.around(*box_2d(sequences), (left - 20, HEIGHT - 60), (10, 30)))
+
+    @classmethod
+    def of_images(cls, image_size: tuple[int, int], height: int) -> "Layout":
+        """For images of (width, height), which are shown whole."""
+        shape = np.array(image_size, np.float64)
+        left = 2 * round(np.clip((height - HEADER) * shape[0] / shape[1], *IMAGE_WIDTHS) / 2)
+        corners = (np.full(2, -0.5), shape - 0.5)  # pixels' middles are whole numbers
+        return cls(height, left, Window.around(*corners, (left, height - HEADER), (0, HEADER)))
+
+
+def write_gif(path: Path, sequences: list[PoseSequence], footage: Footage | None = None) -> list[Path]:
     """A video that repeats, at the input's speed, with at most GIF_RATE frames per second."""
-    frames, rate = playable(path, sequences, GIF_RATE)
-    pictures = (Image.fromarray(picture).quantize(64) for picture in pictures_of(sequences, frames))
+    frames, rate = playable(path, sequences, GIF_RATE, footage is not None)
+    layout = layout_of(sequences, footage, GIF_HEIGHT)
+    drawn = pictures_of(sequences, frames, layout, footage)
+    pictures = (Image.fromarray(picture).quantize(64 if footage is None else 256) for picture in drawn)
     # the format counts in hundredths of a second: round the moments, not the durations, or the error adds up
     moments = np.round(np.arange(len(frames) + 1) * 100 / rate) * 10
     durations = np.diff(moments).astype(int).tolist()
@@ -45,15 +93,17 @@ def write_gif(path: Path, sequences: list[PoseSequence]) -> list[Path]:
     return [path]
 
 
-def write_mp4(path: Path, sequences: list[PoseSequence]) -> list[Path]:
+def write_mp4(path: Path, sequences: list[PoseSequence], footage: Footage | None = None) -> list[Path]:
     """A video at the input's speed with at most MP4_RATE frames per second, MPEG-4 part 2: for desktop players, not for
     browsers. It is read again before it takes the place of an older file: OpenCV does not report a full disk."""
-    frames, rate = playable(path, sequences, MP4_RATE)
+    frames, rate = playable(path, sequences, MP4_RATE, footage is not None)
+    layout = layout_of(sequences, footage, MP4_HEIGHT)
     with replacing(path) as temporary:
-        writer = cv2.VideoWriter(str(temporary), cv2.VideoWriter.fourcc(*"mp4v"), rate, (WIDTH, HEIGHT))
+        size = (layout.width, layout.height)
+        writer = cv2.VideoWriter(str(temporary), cv2.VideoWriter.fourcc(*"mp4v"), rate, size)
         if not writer.isOpened():
             raise UserError(f"{path}: OpenCV cannot write an .mp4 here; check the folder and the disk, or choose .gif")
-        for picture in pictures_of(sequences, frames):
+        for picture in pictures_of(sequences, frames, layout, footage):
             writer.write(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
         writer.release()
         if (complete := count_frames(temporary)) != len(frames):
@@ -64,9 +114,16 @@ def write_mp4(path: Path, sequences: list[PoseSequence]) -> list[Path]:
     return [path]
 
 
-def playable(path: Path, sequences: list[PoseSequence], most: float) -> tuple[np.ndarray, float]:
-    """The frame numbers of a video with at most `most` frames per second, and its rate at the input's speed."""
+def playable(
+    path: Path, sequences: list[PoseSequence], most: float, all_frames: bool = False
+) -> tuple[np.ndarray, float]:
+    """The frame numbers of a video with at most `most` frames per second, and its rate at the input's speed.
+
+    all_frames: also those between the first and the last in which nobody is present.
+    """
     frames = timeline(sequences)
+    if all_frames and len(frames) > 1:
+        frames = np.arange(frames[0], frames[-1] + 1, max(1, int(np.median(np.diff(frames)))))
     frames = frames[:: max(1, int(np.ceil(playback_rate(frames, sequences[0].fps) / most - 1e-9)))]
     rate = playback_rate(frames, sequences[0].fps)
     if rate < MIN_RATE:
@@ -84,28 +141,52 @@ def count_frames(path: Path) -> int:
     return count
 
 
-def pictures_of(sequences: list[PoseSequence], frames: np.ndarray) -> Iterator[np.ndarray]:
-    """Yield for each frame number an RGB picture (HEIGHT, WIDTH, 3) uint8."""
+def layout_of(sequences: list[PoseSequence], footage: Footage | None, height: int) -> Layout:
+    """height: pixels of the picture where there are images."""
+    return Layout.of_lines(sequences) if footage is None else Layout.of_images(sequences[0].image_size, height)
+
+
+def pictures_of(
+    sequences: list[PoseSequence], frames: np.ndarray, layout: Layout, footage: Footage | None = None
+) -> Iterator[np.ndarray]:
+    """Yield for each frame number an RGB picture (height, width, 3) uint8 of the layout."""
     scene = Scene(sequences)
     points = scene.points()
-    half = (WIDTH // 2, HEIGHT)
-    flat = Window.around(*box_2d(sequences), (half[0] - 20, half[1] - 60), (10, 30))
     centre = (points.min(0) + points.max(0)) / 2
     # what turns needs room for its half diagonal sideways
     reach = max(np.linalg.norm((points - centre)[:, [0, 2]], axis=-1).max(), 1.1 * np.abs(points - centre)[:, 1].max())
-    window = Window(0.4 * HEIGHT / reach, np.zeros(2), np.array([0.75 * WIDTH, 0.5 * HEIGHT]))
+    side, left = layout.height, layout.left
+    window = Window(0.4 * side / reach, np.zeros(2), np.array([left + side / 2, side / 2]))
     lines = ground(points, room=0.5)
-    for frame in frames:
+    for frame, panel in zip(frames, _panels(scene, frames, layout, footage), strict=True):
         seconds = (frame - frames[0]) / sequences[0].fps
         view = Viewpoint(centre, 2 * np.pi * seconds / SECONDS_PER_TURN, distance=5 * reach)
-        picture, figures = canvas(WIDTH, HEIGHT), scene.figures(frame)
+        picture, figures = canvas(layout.width, layout.height), scene.figures(frame)
         draw_ground(picture, lines, view, window)
         draw_meshes(picture, [(view.seen(f.vertices), f.faces) for f in figures if len(f.faces)], window)
         for figure in figures:
-            draw_skeleton(picture, flat(figure.pose2d), figure.joint_set, figure.imputed)
             seen = view.seen(figure.joints)
             draw_skeleton(picture, window(seen), figure.joint_set, figure.imputed, seen[:, 2], width=2)
+        picture[:, :left] = panel
         draw_text(picture, f"2D input, frame {frame}, {seconds:.2f} s", (14, 24))
-        draw_text(picture, f"3D, the viewpoint turns once in {SECONDS_PER_TURN:g} s", (half[0] + 14, 24))
-        draw_legend(picture, (WIDTH - 210, HEIGHT - 14))
+        draw_text(picture, f"3D, the viewpoint turns once in {SECONDS_PER_TURN:g} s", (left + 14, 24))
+        draw_legend(picture, (layout.width - 210, layout.height - 14))
         yield picture
+
+
+def _panels(scene: Scene, frames: np.ndarray, layout: Layout, footage: Footage | None) -> Iterator[np.ndarray]:
+    """Yield for each frame number the 2D input (height, left, 3) uint8, over its image where there is one."""
+    overlay = None if footage is None else Overlay(scene.sequences)
+    images = iter([None] * len(frames)) if footage is None else footage.images(frames)
+    latest = None
+    for frame, image in zip(frames, images, strict=True):
+        panel, figures = canvas(layout.left, layout.height), scene.figures(frame)
+        latest = latest if image is None else image  # a frame that is missing in the video shows the one before
+        if overlay is None:
+            for figure in figures:
+                draw_skeleton(panel, layout.flat(figure.pose2d), figure.joint_set, figure.imputed)
+        else:
+            if latest is not None:
+                draw_image(panel, latest, layout.flat)
+            overlay.draw(panel[HEADER:], figures, frame, layout.flat.moved(0, -HEADER))
+        yield panel

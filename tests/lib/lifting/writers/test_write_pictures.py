@@ -108,7 +108,8 @@ def test_video_shows_the_mesh_and_says_that_its_viewpoint_turns(monkeypatch):
     texts = []
     monkeypatch.setattr(video, "draw_text", lambda picture, text, *rest: texts.append(text))
     with_mesh, without = (
-        next(video.pictures_of([make_sequence(3, mesh=mesh)], np.arange(1))) for mesh in (True, False)
+        next(video.pictures_of([s], np.arange(1), video.Layout.of_lines([s])))
+        for s in (make_sequence(3, mesh=mesh) for mesh in (True, False))
     )
     right = slice(WIDTH // 2, None)
     assert mesh_pixels(with_mesh[:, right]) > mesh_pixels(without[:, right]) + 500

@@ -1,0 +1,68 @@
+"""People drawn over the image that they were found in: the mesh, projected by the camera they were lifted with."""
+
+from dataclasses import replace
+
+import cv2
+import numpy as np
+
+from lib.errors import UserError
+from lib.lifting.pose_sequence import PoseSequence
+from lib.lifting.root_translation import with_root_translation
+from lib.lifting.writers.drawing import Window, draw_meshes, draw_skeleton
+from lib.lifting.writers.scene import Figure
+
+OPACITY = 0.6
+"""Of the mesh over the image."""
+
+LINE = 100
+"""A person's size over the width of their bones, so that small people are not hidden."""
+
+
+class Overlay:
+    """Draws people's meshes and skeletons over their images.
+
+    Where a person's place in front of the camera is unknown, it is fitted with the assumed camera; where that cannot be
+    done, and without a mesh, only the skeleton is drawn.
+    """
+
+    def __init__(self, sequences: list[PoseSequence]):
+        self._places = {s.person: _places(s) for s in sequences}
+        self._cameras = {s.person: s.camera for s in sequences}
+
+    def draw(self, picture: np.ndarray, figures: list[Figure], frame: int, window: Window) -> None:
+        """The people of a frame; window: from pixels of the image to pixels of the picture."""
+        placed = [(f, self._places[f.person].get(int(frame))) for f in figures if len(f.faces)]
+        placed = sorted(((f, p) for f, p in placed if p is not None), key=lambda pair: -pair[1][2])
+        covered = picture.copy()
+        for figure, place in placed:
+            seen, own = _projected(figure, place, self._cameras[figure.person], window)
+            draw_meshes(covered, [(seen, figure.faces)], own)
+        cv2.addWeighted(covered, OPACITY, picture, 1 - OPACITY, 0, dst=picture)
+        for figure in figures:
+            pixels = window(figure.pose2d)
+            width = int(np.clip(np.ptp(pixels, axis=0).max() / LINE, 1, 3))
+            draw_skeleton(picture, pixels, figure.joint_set, figure.imputed, width=width)
+
+
+def _places(sequence: PoseSequence) -> dict[int, np.ndarray]:
+    """Frame number to the root's place (3,), metres, camera axes, for the frames in which it is known or can be fitted."""
+    if not sequence.meshes or sequence.camera is None:
+        return {}
+    if sequence.root is None:
+        try:
+            sequence, _ = with_root_translation(replace(sequence, meshes=(), faces=()), sequence.camera)
+        except UserError:
+            return {}
+    return dict(zip(sequence.frames.tolist(), sequence.root, strict=True))
+
+
+def _projected(
+    figure: Figure, place: np.ndarray, camera: tuple[float, ...], window: Window
+) -> tuple[np.ndarray, Window]:
+    """The vertices (R, 3) as the camera sees them, x and y in metres at the root's distance, and the window for those."""
+    f, c = np.array(camera[:2]), np.array(camera[2:])
+    points = figure.vertices - figure.joints[figure.joint_set.root] + place
+    depth = np.maximum(points[:, 2:], 1e-3)
+    per_metre = f[0] / place[2]  # pixels of the image
+    seen = np.concatenate([(points[:, :2] / depth * f + c) / per_metre, depth], axis=1)
+    return seen, Window(window.scale * per_metre, window.middle / per_metre, window.place)
