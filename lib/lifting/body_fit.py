@@ -1,0 +1,267 @@
+"""SMPL-style body parameters for lifted poses: one shape a person, a rotation per joint and frame, a translation.
+
+The network's outputs, 17 joints and the nodes of two coarse meshes, are known linear functions of a posed body
+(`smplpytorch...CoarseBody`). So the body is found by Gauss-Newton on these points alone; no vertex is touched.
+
+A joint k is turned by a small rotation vector w_k about its own place, in the axes of the camera. Everything below it in
+the tree turns with it, so that a point r moves by w_k x S_rk, where S_rk is the part of the point that is skinned to k
+and the joints below it, seen from joint k. With weights v_r the normal equations need only G = sum_r v_r S_r S_r^T,
+one product of a (points, 3 joints) matrix per frame:
+
+    (J^T J)_kl = trace(G_kl) I - G_kl^T,        (J^T e)_k = sum_r v_r S_rk x e_r.
+
+The derivative of the pose blend shapes is left out of J (they move a point by millimetres); the points themselves have it.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from smplpytorch.smplpytorch.coarse_body import CoarseBody
+from smplpytorch.smplpytorch.pytorch.lbs import axis_angle_to_matrix, forward_kinematics, pose_features
+
+BATCH = 256
+"""Frames fitted at a time."""
+
+ITERATIONS = 12
+"""Gauss-Newton steps of one solve; from a mean pose six are enough (docs/body.md)."""
+
+ROUNDS = 3
+"""How often shape and poses are solved for in turn."""
+
+SHAPE_FRAMES = 128
+"""Most frames that the shape is estimated from, spread over the clip."""
+
+MAX_TURN = 0.7
+"""Largest rotation of a joint in one step, radians."""
+
+DAMPING = 1e-4
+OUTLIER_DISTANCE = 0.1
+"""Metres at which a point's weight has fallen to a half (Geman-McClure)."""
+
+BETAS_PRECISION = 3e-6
+"""Pull of the shape parameters towards 0, relative to squared metres of the mean point."""
+
+
+@dataclass(frozen=True)
+class PosePrior:
+    """A Gaussian over the rotations of the joints but the root.
+
+    mean (K-1, 3, 3): rotation matrices M relative to the parent; precision (3 (K-1), 3 (K-1)): of the rotation vectors
+    log(R M^T) in the axes of the parent; strength: its weight, relative to squared metres of the mean point.
+    """
+
+    mean: np.ndarray
+    precision: np.ndarray
+    strength: float = 1e-6
+
+
+@dataclass(frozen=True)
+class BodyFit:
+    """A fitted person: pose (T, 3 K) rotation vectors, the root's in camera axes; betas (S,), the same in all frames;
+    transl (T, 3) metres, so that body(pose, betas) + transl lies on the root-relative points that were fitted;
+    residual (T,): mean distance of the points, metres."""
+
+    pose: np.ndarray
+    betas: np.ndarray
+    transl: np.ndarray
+    residual: np.ndarray
+
+
+class BodyPoints:
+    """Points of a posed body and how they move when its joints turn; float32 tensors on one device."""
+
+    def __init__(self, body: CoarseBody, device="cpu", dtype=torch.float32):
+        self.parents = body.parents
+        K = len(self.parents)
+        joint = torch.empty(len(body.folded) // 3, dtype=torch.long)
+        node = torch.empty_like(joint)
+        mass = torch.empty(len(joint), dtype=torch.float64)
+        for j, rows, nodes, m in body.groups:
+            joint[rows], node[rows], mass[rows] = j, nodes, m.flatten()
+        self.joint, self.node = joint.to(device), node.to(device)
+        self.mass = mass.to(device, dtype)
+        self.folded = body.folded.to(device, dtype)
+        self.rest_joints = body.rest_joints.to(device, dtype)
+        self.count = sum(body.sizes)
+        below = torch.eye(K)
+        for k in range(K - 1, 0, -1):
+            below[self.parents[k]] += below[k]
+        self.below = below.to(device, dtype)  # below[k, j] = 1 where j is k or under it
+        self.slot = self.node * K + self.joint
+        spread = torch.zeros(self.count * K, dtype=dtype, device=device).index_put_((self.slot,), self.mass)
+        self.mass_below = spread.view(self.count, K) @ self.below.T  # (R, K)
+
+    def __call__(self, rotations: torch.Tensor, betas: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """rotations (B, K, 3, 3) relative to the parent, betas (B, S).
+
+        Returns the points (B, R, 3), relative to the body's own origin; lever arms S (B, R, K, 3); world rotations
+        (B, K, 3, 3) and joints (B, K, 3).
+        """
+        B, K = rotations.shape[:2]
+        shape = torch.cat([torch.ones_like(betas[:, :1]), betas], 1)
+        rest = torch.einsum("kcs,bs->bkc", self.rest_joints, shape)
+        joints, world = forward_kinematics(rotations, rest, self.parents)
+        offset = joints - (world @ rest.unsqueeze(-1)).squeeze(-1)
+        local = (self.folded @ torch.cat([shape, pose_features(rotations)], 1).T).unflatten(0, (-1, 3))  # (P, 3, B)
+        parts = torch.einsum("bpij,pjb->bpi", world[:, self.joint], local) + offset[:, self.joint] * self.mass[:, None]
+        spread = parts.new_zeros(B, self.count * K, 3).index_copy_(1, self.slot, parts).unflatten(1, (-1, K))
+        points = spread.sum(2)
+        arms = torch.einsum("brjc,kj->brkc", spread, self.below) - self.mass_below[..., None] * joints[:, None]
+        return points, arms, world, joints
+
+
+def rotation_vector(rotation: torch.Tensor) -> torch.Tensor:
+    """Rotation matrices (..., 3, 3) to rotation vectors (..., 3), by way of unit quaternions, exact up to half a turn."""
+    m = rotation
+    diagonal = m.diagonal(dim1=-2, dim2=-1)
+    trace = diagonal.sum(-1, keepdim=True)
+    squares = torch.cat([trace, 2 * diagonal - trace], -1) + 1  # 4 q^2 of w, x, y, z
+    w, x, y, z = squares.unbind(-1)
+    a, b, c = m[..., 2, 1] - m[..., 1, 2], m[..., 0, 2] - m[..., 2, 0], m[..., 1, 0] - m[..., 0, 1]
+    d, e, f = m[..., 1, 0] + m[..., 0, 1], m[..., 0, 2] + m[..., 2, 0], m[..., 2, 1] + m[..., 1, 2]
+    rows = torch.stack(
+        [torch.stack(row, -1) for row in ((w, a, b, c), (a, x, d, e), (b, d, y, f), (c, e, f, z))],
+        -2,
+    )
+    best = squares.argmax(-1)[..., None, None].expand(*squares.shape[:-1], 1, 4)
+    q = torch.nn.functional.normalize(rows.gather(-2, best).squeeze(-2), dim=-1)
+    q = torch.where(q[..., :1] < 0, -q, q)
+    sine = q[..., 1:].norm(dim=-1, keepdim=True)
+    angle = 2 * torch.atan2(sine, q[..., :1])
+    return q[..., 1:] * torch.where(sine > 1e-7, angle / sine.clamp_min(1e-12), torch.full_like(sine, 2.0))
+
+
+def fit_body(
+    points: BodyPoints, target: np.ndarray, weights: np.ndarray, prior: PosePrior, upright: tuple[int, ...]
+) -> BodyFit:
+    """Fit one person.
+
+    target (T, R, 3): the points of `points` in camera axes, metres; weights (T, R) >= 0; upright: points of the torso by
+    which the root is first turned. Shape and poses are solved for in turn: first poses with the mean shape, then the one
+    shape that fits the clip best given the poses (a linear least-squares problem), and so on.
+    """
+    like = {"dtype": points.folded.dtype, "device": points.folded.device}
+    target, weights = torch.as_tensor(target, **like), torch.as_tensor(weights, **like)
+    weights = weights / weights.mean(1, keepdim=True).clamp_min(1e-12) / target.shape[1]
+    solver = _PoseSolver(points, prior)
+    some = torch.unique(torch.linspace(0, len(target) - 1, min(SHAPE_FRAMES, len(target))).round().long())
+    betas = torch.zeros(points.rest_joints.shape[-1] - 1, **like)
+    rotations, transl = solver.start(target[some], weights[some], betas, list(upright))
+    for _ in range(ROUNDS):
+        rotations, transl = solver.solve(target[some], weights[some], betas, rotations, transl)
+        betas = _solve_shape(points, target[some], weights[some], rotations, transl, betas)
+    parts = []
+    for rows in torch.arange(len(target), device=target.device).split(BATCH):
+        first = solver.start(target[rows], weights[rows], betas, list(upright))
+        rotations, transl = solver.solve(target[rows], weights[rows], betas, *first)
+        nodes = points(rotations, betas.expand(len(rows), -1))[0] + transl[:, None]
+        distance = ((nodes - target[rows]).norm(dim=-1) * weights[rows]).sum(1) / weights[rows].sum(1)
+        parts.append((rotation_vector(rotations).flatten(1), transl, distance))
+    pose, transl, distance = (torch.cat(part).double().cpu().numpy() for part in zip(*parts, strict=True))
+    return BodyFit(pose, betas.double().cpu().numpy(), transl, distance)
+
+
+class _PoseSolver:
+    """Rotations and translation of B frames by Gauss-Newton, all frames at once."""
+
+    def __init__(self, points: BodyPoints, prior: PosePrior):
+        self.points = points
+        like = {"dtype": points.folded.dtype, "device": points.folded.device}
+        self.mean = torch.as_tensor(prior.mean, **like)
+        self.precision = torch.as_tensor(prior.precision, **like) * prior.strength
+        self.eye = torch.eye(3, **like)
+
+    def start(self, target, weights, betas, upright) -> tuple[torch.Tensor, torch.Tensor]:
+        """The mean pose, turned and moved onto the torso's points."""
+        B = len(target)
+        rotations = torch.cat([self.eye[None], self.mean]).expand(B, -1, -1, -1).clone()
+        nodes = self.points(rotations, betas.expand(B, -1))[0][:, upright]
+        goal, weight = target[:, upright], weights[:, upright, None]
+        weight = weight / weight.sum(1, keepdim=True).clamp_min(1e-12)
+        middle, goal_middle = (nodes * weight).sum(1, keepdim=True), (goal * weight).sum(1, keepdim=True)
+        U, _, Vh = torch.linalg.svd(((goal - goal_middle) * weight).transpose(1, 2) @ (nodes - middle))
+        signs = torch.ones_like(U[..., 0])
+        signs[:, 2] = torch.det(U @ Vh)
+        rotations[:, 0] = U @ torch.diag_embed(signs) @ Vh
+        nodes = self.points(rotations, betas.expand(B, -1))[0][:, upright]
+        return rotations, ((goal - nodes) * weight).sum(1)
+
+    def solve(self, target, weights, betas, rotations, transl) -> tuple[torch.Tensor, torch.Tensor]:
+        betas = betas.expand(len(target), -1)
+        for _ in range(ITERATIONS):
+            nodes, arms, world, _ = self.points(rotations, betas)
+            error = target - nodes - transl[:, None]
+            weight = weights / (1 + (error.norm(dim=-1) / OUTLIER_DISTANCE) ** 2) ** 2
+            matrix, gradient = self._normal_equations(arms, error, weight)
+            self._add_prior(matrix, gradient, rotations, world)
+            matrix.diagonal(dim1=1, dim2=2).add_(DAMPING)
+            step = torch.linalg.solve(matrix, gradient)
+            turn = step[:, :-3].unflatten(1, (-1, 3))
+            turn = turn * (MAX_TURN / turn.norm(dim=-1, keepdim=True).clamp_min(1e-9)).clamp(max=1)
+            rotations = self._turned(rotations, world, turn)
+            transl = transl + step[:, -3:]
+        return rotations, transl
+
+    def _normal_equations(self, arms, error, weight) -> tuple[torch.Tensor, torch.Tensor]:
+        """(B, 3 K + 3, 3 K + 3) and (B, 3 K + 3), rotations first, see the module's docstring."""
+        B, _, K, _ = arms.shape
+        flat = arms.flatten(2)
+        weighted = flat * weight[..., None]
+        G = (weighted.transpose(1, 2) @ flat).view(B, K, 3, K, 3)
+        blocks = -G.transpose(2, 4)
+        trace = G.diagonal(dim1=2, dim2=4).sum(-1)
+        for axis in range(3):
+            blocks[:, :, axis, :, axis] += trace
+        size = 3 * K
+        matrix = arms.new_zeros(B, size + 3, size + 3)
+        matrix[:, :size, :size] = blocks.reshape(B, size, size)
+        matrix[:, :size, size:] = _cross_matrix(weighted.sum(1).view(B, K, 3)).flatten(1, 2)
+        matrix[:, size:, :size] = matrix[:, :size, size:].transpose(1, 2)
+        matrix[:, size:, size:] = weight.sum(1)[:, None, None] * self.eye
+        pulled = torch.cross(arms, (error * weight[..., None])[:, :, None].expand_as(arms), dim=-1).sum(1).flatten(1)
+        return matrix, torch.cat([pulled, (error * weight[..., None]).sum(1)], 1)
+
+    def _add_prior(self, matrix, gradient, rotations, world) -> None:
+        """The Gaussian over log(R M^T): a turn w of a joint changes that vector by about W_parent^T w."""
+        B, K = rotations.shape[:2]
+        parent = world[:, self.points.parents[1:]]
+        away = rotation_vector(rotations[:, 1:] @ self.mean.transpose(-1, -2)).flatten(1)
+        pull = (away @ self.precision).view(B, K - 1, 3, 1)
+        gradient[:, 3 : 3 * K] -= (parent @ pull).flatten(1)
+        blocks = self.precision.view(K - 1, 3, K - 1, 3)
+        turned = torch.einsum("bkij,kjlm,blnm->bkiln", parent, blocks, parent)
+        matrix[:, 3 : 3 * K, 3 : 3 * K] += turned.reshape(B, 3 * K - 3, 3 * K - 3)
+
+    def _turned(self, rotations, world, turn) -> torch.Tensor:
+        root = self.eye.expand(len(world), 1, 3, 3)
+        parent = torch.cat([root, world[:, self.points.parents[1:]]], 1)
+        local = (parent.transpose(-1, -2) @ turn[..., None]).squeeze(-1)
+        return axis_angle_to_matrix(local) @ rotations
+
+
+def _solve_shape(points, target, weights, rotations, transl, betas) -> torch.Tensor:
+    """The betas (S,) that fit all frames best for given poses; the points are linear in them."""
+    B, S = len(target), len(betas)
+    base = points(rotations, target.new_zeros(B, S))[0]
+    columns = [points(rotations, row.expand(B, -1))[0] - base for row in torch.eye(S, dtype=base.dtype).to(base.device)]
+    A = torch.stack(columns, -1)  # (B, R, 3, S)
+    error = target - base - transl[:, None]
+    residual = error - A @ betas
+    weight = weights / (1 + (residual.norm(dim=-1) / OUTLIER_DISTANCE) ** 2) ** 2 / B
+    # the translation of each frame is free: leave its part out of the problem
+    weight = weight[..., None]
+    mean_A = (A * weight[..., None]).sum(1, keepdim=True) / weight.sum(1)[:, None, :, None]
+    mean_e = (error * weight).sum(1, keepdim=True) / weight.sum(1)[:, None]
+    A, error = A - mean_A, error - mean_e
+    flat, w = A.reshape(-1, S), weight.expand_as(error).reshape(-1, 1)
+    normal = flat.T @ (flat * w) + BETAS_PRECISION * torch.eye(S, dtype=flat.dtype, device=flat.device)
+    return torch.linalg.solve(normal, flat.T @ (error.reshape(-1) * w[:, 0]))
+
+
+def _cross_matrix(v: torch.Tensor) -> torch.Tensor:
+    """[v]x with [v]x u = v x u: (..., 3) to (..., 3, 3)."""
+    x, y, z = v.unbind(-1)
+    zero = torch.zeros_like(x)
+    return torch.stack([zero, -z, y, z, zero, -x, -y, x, zero], -1).unflatten(-1, (3, 3))
