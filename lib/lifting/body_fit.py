@@ -27,9 +27,6 @@ BATCH = 256
 ITERATIONS = 12
 """Gauss-Newton steps of one solve; from a mean pose six are enough (docs/body.md)."""
 
-ROUNDS = 3
-"""How often shape and poses are solved for in turn."""
-
 SHAPE_FRAMES = 128
 """Most frames that the shape is estimated from, spread over the clip."""
 
@@ -111,6 +108,17 @@ class BodyPoints:
         arms = torch.einsum("brjc,kj->brkc", spread, self.below) - self.mass_below[..., None] * joints[:, None]
         return points, arms, world, joints
 
+    def by_shape(self, world: torch.Tensor) -> torch.Tensor:
+        """Derivative (B, R, 3, S) of the points by betas, for world rotations (B, K, 3, 3); they are linear in betas."""
+        rest = self.rest_joints[..., 1:]  # (K, 3, S)
+        joints = [rest[0].expand(len(world), -1, -1)]
+        for k, parent in enumerate(self.parents[1:], start=1):
+            joints.append(joints[parent] + world[:, parent] @ (rest[k] - rest[parent]))
+        offset = torch.stack(joints, 1) - world @ rest
+        local = self.folded[:, 1 : 1 + rest.shape[-1]].unflatten(0, (-1, 3))  # (P, 3, S)
+        parts = world[:, self.joint] @ local + offset[:, self.joint] * self.mass[:, None, None]
+        return parts.new_zeros(len(world), self.count, *parts.shape[2:]).index_add_(1, self.node, parts)
+
 
 def rotation_vector(rotation: torch.Tensor) -> torch.Tensor:
     """Rotation matrices (..., 3, 3) to rotation vectors (..., 3), by way of unit quaternions, exact up to half a turn."""
@@ -139,23 +147,21 @@ def fit_body(
     """Fit one person.
 
     target (T, R, 3): the points of `points` in camera axes, metres; weights (T, R) >= 0; upright: points of the torso by
-    which the root is first turned. Shape and poses are solved for in turn: first poses with the mean shape, then the one
-    shape that fits the clip best given the poses (a linear least-squares problem), and so on.
+    which the root is first turned. The one shape is solved for together with the poses of up to SHAPE_FRAMES frames, then
+    the poses of all frames with it.
     """
     like = {"dtype": points.folded.dtype, "device": points.folded.device}
     target, weights = torch.as_tensor(target, **like), torch.as_tensor(weights, **like)
     weights = weights / weights.mean(1, keepdim=True).clamp_min(1e-12) / target.shape[1]
     solver = _PoseSolver(points, prior)
-    some = torch.unique(torch.linspace(0, len(target) - 1, min(SHAPE_FRAMES, len(target))).round().long())
+    some = torch.linspace(0, len(target) - 1, min(SHAPE_FRAMES, len(target))).round().long().to(target.device)
     betas = torch.zeros(points.rest_joints.shape[-1] - 1, **like)
-    rotations, transl = solver.start(target[some], weights[some], betas, list(upright))
-    for _ in range(ROUNDS):
-        rotations, transl = solver.solve(target[some], weights[some], betas, rotations, transl)
-        betas = _solve_shape(points, target[some], weights[some], rotations, transl, betas)
+    start = solver.start(target[some], weights[some], betas, list(upright))
+    *_, betas = solver.solve(target[some], weights[some], betas, *start, with_shape=True)
     parts = []
     for rows in torch.arange(len(target), device=target.device).split(BATCH):
         first = solver.start(target[rows], weights[rows], betas, list(upright))
-        rotations, transl = solver.solve(target[rows], weights[rows], betas, *first)
+        rotations, transl, _ = solver.solve(target[rows], weights[rows], betas, *first)
         nodes = points(rotations, betas.expand(len(rows), -1))[0] + transl[:, None]
         distance = ((nodes - target[rows]).norm(dim=-1) * weights[rows]).sum(1) / weights[rows].sum(1)
         parts.append((rotation_vector(rotations).flatten(1), transl, distance))
@@ -188,21 +194,43 @@ class _PoseSolver:
         nodes = self.points(rotations, betas.expand(B, -1))[0][:, upright]
         return rotations, ((goal - nodes) * weight).sum(1)
 
-    def solve(self, target, weights, betas, rotations, transl) -> tuple[torch.Tensor, torch.Tensor]:
-        betas = betas.expand(len(target), -1)
+    def solve(
+        self, target, weights, betas, rotations, transl, with_shape: bool = False
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Rotations, translation and betas after ITERATIONS steps; betas (S,) change only where they are asked for."""
         for _ in range(ITERATIONS):
-            nodes, arms, world, _ = self.points(rotations, betas)
+            nodes, arms, world, _ = self.points(rotations, betas.expand(len(target), -1))
             error = target - nodes - transl[:, None]
             weight = weights / (1 + (error.norm(dim=-1) / OUTLIER_DISTANCE) ** 2) ** 2
             matrix, gradient = self._normal_equations(arms, error, weight)
             self._add_prior(matrix, gradient, rotations, world)
             matrix.diagonal(dim1=1, dim2=2).add_(DAMPING)
+            if with_shape:
+                change, coupling = self._shape_step(matrix, gradient, arms, error, weight, world, betas)
+                betas, gradient = betas + change, gradient - coupling @ change
             step = torch.linalg.solve(matrix, gradient)
             turn = step[:, :-3].unflatten(1, (-1, 3))
             turn = turn * (MAX_TURN / turn.norm(dim=-1, keepdim=True).clamp_min(1e-9)).clamp(max=1)
             rotations = self._turned(rotations, world, turn)
             transl = transl + step[:, -3:]
-        return rotations, transl
+        return rotations, transl, betas
+
+    def _shape_step(self, matrix, gradient, arms, error, weight, world, betas) -> tuple[torch.Tensor, torch.Tensor]:
+        """The change of the one shape, poses eliminated (Schur complement), and the (B, 3 K + 3, S) coupling to the poses."""
+        columns = self.points.by_shape(world)  # (B, R, 3, S)
+        weighted = columns * weight[..., None, None]
+        moments = arms.flatten(2).transpose(1, 2) @ weighted.flatten(2)  # (B, 3 K, 3 S): sums of S_rk times column
+        turned = _axial(moments.unflatten(1, (-1, 3)).unflatten(3, (3, -1)).movedim(4, 2))  # (B, K, S, 3)
+        turned = turned.transpose(2, 3)
+        coupling = torch.cat([turned.flatten(1, 2), weighted.sum(1)], 1)
+        solved = torch.linalg.solve(matrix, torch.cat([coupling, gradient[..., None]], 2))
+        back = coupling.transpose(1, 2) @ solved
+        own = columns.flatten(1, 2).transpose(1, 2) @ weighted.flatten(1, 2)
+        pulled = (weighted * error[..., None]).sum((1, 2))
+        eye = torch.eye(len(betas), dtype=betas.dtype, device=betas.device)
+        left = (own - back[..., :-1]).mean(0) + BETAS_PRECISION * eye
+        right = (pulled - back[..., -1]).mean(0) - BETAS_PRECISION * betas
+        return torch.linalg.solve(left, right), coupling
 
     def _normal_equations(self, arms, error, weight) -> tuple[torch.Tensor, torch.Tensor]:
         """(B, 3 K + 3, 3 K + 3) and (B, 3 K + 3), rotations first, see the module's docstring."""
@@ -220,7 +248,8 @@ class _PoseSolver:
         matrix[:, :size, size:] = _cross_matrix(weighted.sum(1).view(B, K, 3)).flatten(1, 2)
         matrix[:, size:, :size] = matrix[:, :size, size:].transpose(1, 2)
         matrix[:, size:, size:] = weight.sum(1)[:, None, None] * self.eye
-        pulled = torch.cross(arms, (error * weight[..., None])[:, :, None].expand_as(arms), dim=-1).sum(1).flatten(1)
+        moments = weighted.transpose(1, 2) @ error
+        pulled = _axial(moments.unflatten(1, (-1, 3))).flatten(1)
         return matrix, torch.cat([pulled, (error * weight[..., None]).sum(1)], 1)
 
     def _add_prior(self, matrix, gradient, rotations, world) -> None:
@@ -241,27 +270,14 @@ class _PoseSolver:
         return axis_angle_to_matrix(local) @ rotations
 
 
-def _solve_shape(points, target, weights, rotations, transl, betas) -> torch.Tensor:
-    """The betas (S,) that fit all frames best for given poses; the points are linear in them."""
-    B, S = len(target), len(betas)
-    base = points(rotations, target.new_zeros(B, S))[0]
-    columns = [points(rotations, row.expand(B, -1))[0] - base for row in torch.eye(S, dtype=base.dtype).to(base.device)]
-    A = torch.stack(columns, -1)  # (B, R, 3, S)
-    error = target - base - transl[:, None]
-    residual = error - A @ betas
-    weight = weights / (1 + (residual.norm(dim=-1) / OUTLIER_DISTANCE) ** 2) ** 2 / B
-    # the translation of each frame is free: leave its part out of the problem
-    weight = weight[..., None]
-    mean_A = (A * weight[..., None]).sum(1, keepdim=True) / weight.sum(1)[:, None, :, None]
-    mean_e = (error * weight).sum(1, keepdim=True) / weight.sum(1)[:, None]
-    A, error = A - mean_A, error - mean_e
-    flat, w = A.reshape(-1, S), weight.expand_as(error).reshape(-1, 1)
-    normal = flat.T @ (flat * w) + BETAS_PRECISION * torch.eye(S, dtype=flat.dtype, device=flat.device)
-    return torch.linalg.solve(normal, flat.T @ (error.reshape(-1) * w[:, 0]))
-
-
 def _cross_matrix(v: torch.Tensor) -> torch.Tensor:
     """[v]x with [v]x u = v x u: (..., 3) to (..., 3, 3)."""
     x, y, z = v.unbind(-1)
     zero = torch.zeros_like(x)
     return torch.stack([zero, -z, y, z, zero, -x, -y, x, zero], -1).unflatten(-1, (3, 3))
+
+
+def _axial(moments: torch.Tensor) -> torch.Tensor:
+    """Sum of a x b from the sum of a b^T: (..., 3, 3) to (..., 3)."""
+    skew = moments - moments.transpose(-1, -2)
+    return torch.stack([skew[..., 1, 2], skew[..., 2, 0], skew[..., 0, 1]], -1)
