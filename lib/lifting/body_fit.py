@@ -37,8 +37,11 @@ DAMPING = 1e-4
 OUTLIER_DISTANCE = 0.1
 """Metres at which a point's weight has fallen to a half (Geman-McClure)."""
 
-BETAS_PRECISION = 3e-6
+BETAS_PRECISION = 3e-7
 """Pull of the shape parameters towards 0, relative to squared metres of the mean point."""
+
+MARKER_PRECISION = 1e-4
+"""Pull of the markers' offsets towards 0, as above."""
 
 
 @dataclass(frozen=True)
@@ -58,18 +61,26 @@ class PosePrior:
 class BodyFit:
     """A fitted person: pose (T, 3 K) rotation vectors, the root's in camera axes; betas (S,), the same in all frames;
     transl (T, 3) metres, so that body(pose, betas) + transl lies on the root-relative points that were fitted;
-    residual (T,): mean distance of the points, metres."""
+    offsets (J, 3): of the markers, metres (`BodyPoints`); joints (T, J, 3): the markers on the fitted body, metres, in the
+    axes and relative to the root of what was fitted; residual (T,): mean distance of all points, metres."""
 
     pose: np.ndarray
     betas: np.ndarray
     transl: np.ndarray
+    offsets: np.ndarray
+    joints: np.ndarray
     residual: np.ndarray
 
 
 class BodyPoints:
-    """Points of a posed body and how they move when its joints turn; float32 tensors on one device."""
+    """Points of a posed body and how they move when its joints turn; float32 tensors on one device.
 
-    def __init__(self, body: CoarseBody, device="cpu", dtype=torch.float32):
+    The first `markers` points are joints as motion capture or annotators place them, which is not where the body's
+    regressor does: they sit at an offset of their own, fixed to the bone that carries them, a constant of the person like
+    the betas. shape (S + 3 markers,): betas, then the offsets in metres in the axes of the bones at rest.
+    """
+
+    def __init__(self, body: CoarseBody, markers: int = 0, device="cpu", dtype=torch.float32):
         self.parents = body.parents
         K = len(self.parents)
         joint = torch.empty(len(body.folded) // 3, dtype=torch.long)
@@ -87,29 +98,36 @@ class BodyPoints:
             below[self.parents[k]] += below[k]
         self.below = below.to(device, dtype)  # below[k, j] = 1 where j is k or under it
         self.slot = self.node * K + self.joint
+        self.betas = self.rest_joints.shape[-1] - 1
+        self.shape_size = self.betas + 3 * markers
         spread = torch.zeros(self.count * K, dtype=dtype, device=device).index_put_((self.slot,), self.mass)
-        self.mass_below = spread.view(self.count, K) @ self.below.T  # (R, K)
+        spread = spread.view(self.count, K)
+        self.mass_below = spread @ self.below.T  # (R, K)
+        self.carrier = spread[:markers].argmax(1)  # the joint whose bone carries each marker
 
-    def __call__(self, rotations: torch.Tensor, betas: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """rotations (B, K, 3, 3) relative to the parent, betas (B, S).
+    def __call__(self, rotations: torch.Tensor, shape: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """rotations (B, K, 3, 3) relative to the parent, shape (S + 3 markers,) of one person.
 
         Returns the points (B, R, 3), relative to the body's own origin; lever arms S (B, R, K, 3); world rotations
         (B, K, 3, 3) and joints (B, K, 3).
         """
         B, K = rotations.shape[:2]
-        shape = torch.cat([torch.ones_like(betas[:, :1]), betas], 1)
+        betas, offsets = shape[: self.betas], shape[self.betas :].view(-1, 3, 1)
+        shape = torch.cat([shape.new_ones(1), betas]).expand(B, -1)
         rest = torch.einsum("kcs,bs->bkc", self.rest_joints, shape)
         joints, world = forward_kinematics(rotations, rest, self.parents)
         offset = joints - (world @ rest.unsqueeze(-1)).squeeze(-1)
         local = (self.folded @ torch.cat([shape, pose_features(rotations)], 1).T).unflatten(0, (-1, 3))  # (P, 3, B)
         parts = torch.einsum("bpij,pjb->bpi", world[:, self.joint], local) + offset[:, self.joint] * self.mass[:, None]
         spread = parts.new_zeros(B, self.count * K, 3).index_copy_(1, self.slot, parts).unflatten(1, (-1, K))
+        marked = torch.arange(len(self.carrier), device=spread.device)
+        spread[:, marked, self.carrier] += (world[:, self.carrier] @ offsets).squeeze(-1)
         points = spread.sum(2)
         arms = torch.einsum("brjc,kj->brkc", spread, self.below) - self.mass_below[..., None] * joints[:, None]
         return points, arms, world, joints
 
     def by_shape(self, world: torch.Tensor) -> torch.Tensor:
-        """Derivative (B, R, 3, S) of the points by betas, for world rotations (B, K, 3, 3); they are linear in betas."""
+        """Derivative (B, R, 3, S + 3 markers) of the points by the shape; they are linear in it. world (B, K, 3, 3)."""
         rest = self.rest_joints[..., 1:]  # (K, 3, S)
         joints = [rest[0].expand(len(world), -1, -1)]
         for k, parent in enumerate(self.parents[1:], start=1):
@@ -117,7 +135,12 @@ class BodyPoints:
         offset = torch.stack(joints, 1) - world @ rest
         local = self.folded[:, 1 : 1 + rest.shape[-1]].unflatten(0, (-1, 3))  # (P, 3, S)
         parts = world[:, self.joint] @ local + offset[:, self.joint] * self.mass[:, None, None]
-        return parts.new_zeros(len(world), self.count, *parts.shape[2:]).index_add_(1, self.node, parts)
+        columns = parts.new_zeros(len(world), self.count, 3, self.shape_size)
+        columns[..., : self.betas].index_add_(1, self.node, parts)
+        for marker, joint in enumerate(self.carrier.tolist()):
+            first = self.betas + 3 * marker
+            columns[:, marker, :, first : first + 3] = world[:, joint]
+        return columns
 
 
 def rotation_vector(rotation: torch.Tensor) -> torch.Tensor:
@@ -155,18 +178,19 @@ def fit_body(
     weights = weights / weights.mean(1, keepdim=True).clamp_min(1e-12) / target.shape[1]
     solver = _PoseSolver(points, prior)
     some = torch.linspace(0, len(target) - 1, min(SHAPE_FRAMES, len(target))).round().long().to(target.device)
-    betas = torch.zeros(points.rest_joints.shape[-1] - 1, **like)
-    start = solver.start(target[some], weights[some], betas, list(upright))
-    *_, betas = solver.solve(target[some], weights[some], betas, *start, with_shape=True)
+    shape = torch.zeros(points.shape_size, **like)
+    start = solver.start(target[some], weights[some], shape, list(upright))
+    *_, shape = solver.solve(target[some], weights[some], shape, *start, with_shape=True)
     parts = []
     for rows in torch.arange(len(target), device=target.device).split(BATCH):
-        first = solver.start(target[rows], weights[rows], betas, list(upright))
-        rotations, transl, _ = solver.solve(target[rows], weights[rows], betas, *first)
-        nodes = points(rotations, betas.expand(len(rows), -1))[0] + transl[:, None]
+        first = solver.start(target[rows], weights[rows], shape, list(upright))
+        rotations, transl, _ = solver.solve(target[rows], weights[rows], shape, *first)
+        nodes = points(rotations, shape)[0] + transl[:, None]
         distance = ((nodes - target[rows]).norm(dim=-1) * weights[rows]).sum(1) / weights[rows].sum(1)
-        parts.append((rotation_vector(rotations).flatten(1), transl, distance))
-    pose, transl, distance = (torch.cat(part).double().cpu().numpy() for part in zip(*parts, strict=True))
-    return BodyFit(pose, betas.double().cpu().numpy(), transl, distance)
+        parts.append((rotation_vector(rotations).flatten(1), transl, nodes[:, : len(points.carrier)], distance))
+    pose, transl, joints, distance = (torch.cat(part).double().cpu().numpy() for part in zip(*parts, strict=True))
+    betas, offsets = shape.double().cpu().split([points.betas, points.shape_size - points.betas])
+    return BodyFit(pose, betas.numpy(), transl, offsets.view(-1, 3).numpy(), joints, distance)
 
 
 class _PoseSolver:
@@ -179,11 +203,11 @@ class _PoseSolver:
         self.precision = torch.as_tensor(prior.precision, **like) * prior.strength
         self.eye = torch.eye(3, **like)
 
-    def start(self, target, weights, betas, upright) -> tuple[torch.Tensor, torch.Tensor]:
+    def start(self, target, weights, shape, upright) -> tuple[torch.Tensor, torch.Tensor]:
         """The mean pose, turned and moved onto the torso's points."""
         B = len(target)
         rotations = torch.cat([self.eye[None], self.mean]).expand(B, -1, -1, -1).clone()
-        nodes = self.points(rotations, betas.expand(B, -1))[0][:, upright]
+        nodes = self.points(rotations, shape)[0][:, upright]
         goal, weight = target[:, upright], weights[:, upright, None]
         weight = weight / weight.sum(1, keepdim=True).clamp_min(1e-12)
         middle, goal_middle = (nodes * weight).sum(1, keepdim=True), (goal * weight).sum(1, keepdim=True)
@@ -191,31 +215,31 @@ class _PoseSolver:
         signs = torch.ones_like(U[..., 0])
         signs[:, 2] = torch.det(U @ Vh)
         rotations[:, 0] = U @ torch.diag_embed(signs) @ Vh
-        nodes = self.points(rotations, betas.expand(B, -1))[0][:, upright]
+        nodes = self.points(rotations, shape)[0][:, upright]
         return rotations, ((goal - nodes) * weight).sum(1)
 
     def solve(
-        self, target, weights, betas, rotations, transl, with_shape: bool = False
+        self, target, weights, shape, rotations, transl, with_shape: bool = False
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Rotations, translation and betas after ITERATIONS steps; betas (S,) change only where they are asked for."""
+        """Rotations, translation and shape after ITERATIONS steps; the shape changes only where that is asked for."""
         for _ in range(ITERATIONS):
-            nodes, arms, world, _ = self.points(rotations, betas.expand(len(target), -1))
+            nodes, arms, world, _ = self.points(rotations, shape)
             error = target - nodes - transl[:, None]
             weight = weights / (1 + (error.norm(dim=-1) / OUTLIER_DISTANCE) ** 2) ** 2
             matrix, gradient = self._normal_equations(arms, error, weight)
             self._add_prior(matrix, gradient, rotations, world)
             matrix.diagonal(dim1=1, dim2=2).add_(DAMPING)
             if with_shape:
-                change, coupling = self._shape_step(matrix, gradient, arms, error, weight, world, betas)
-                betas, gradient = betas + change, gradient - coupling @ change
+                change, coupling = self._shape_step(matrix, gradient, arms, error, weight, world, shape)
+                shape, gradient = shape + change, gradient - coupling @ change
             step = torch.linalg.solve(matrix, gradient)
             turn = step[:, :-3].unflatten(1, (-1, 3))
             turn = turn * (MAX_TURN / turn.norm(dim=-1, keepdim=True).clamp_min(1e-9)).clamp(max=1)
             rotations = self._turned(rotations, world, turn)
             transl = transl + step[:, -3:]
-        return rotations, transl, betas
+        return rotations, transl, shape
 
-    def _shape_step(self, matrix, gradient, arms, error, weight, world, betas) -> tuple[torch.Tensor, torch.Tensor]:
+    def _shape_step(self, matrix, gradient, arms, error, weight, world, shape) -> tuple[torch.Tensor, torch.Tensor]:
         """The change of the one shape, poses eliminated (Schur complement), and the (B, 3 K + 3, S) coupling to the poses."""
         columns = self.points.by_shape(world)  # (B, R, 3, S)
         weighted = columns * weight[..., None, None]
@@ -227,9 +251,10 @@ class _PoseSolver:
         back = coupling.transpose(1, 2) @ solved
         own = columns.flatten(1, 2).transpose(1, 2) @ weighted.flatten(1, 2)
         pulled = (weighted * error[..., None]).sum((1, 2))
-        eye = torch.eye(len(betas), dtype=betas.dtype, device=betas.device)
-        left = (own - back[..., :-1]).mean(0) + BETAS_PRECISION * eye
-        right = (pulled - back[..., -1]).mean(0) - BETAS_PRECISION * betas
+        precision = torch.full_like(shape, MARKER_PRECISION)
+        precision[: self.points.betas] = BETAS_PRECISION
+        left = (own - back[..., :-1]).mean(0) + torch.diag(precision)
+        right = (pulled - back[..., -1]).mean(0) - precision * shape
         return torch.linalg.solve(left, right), coupling
 
     def _normal_equations(self, arms, error, weight) -> tuple[torch.Tensor, torch.Tensor]:
