@@ -135,7 +135,7 @@ def pull_to_targets(world: np.ndarray, targets: np.ndarray, body_rest: np.ndarra
     for start in range(0, len(world), _FRAMES_AT_ONCE):
         rows = slice(start, start + _FRAMES_AT_ONCE)
         G = world[rows][:, movers]
-        E = np.broadcast_to(np.eye(3), G.shape)
+        E = np.broadcast_to(np.eye(3), G.shape).copy()  # SciPy 1.11 refuses arrays that it may not write
         for _ in range(_STEPS):
             turned = np.einsum("tkab,tkbc,ikc->tika", E, G, bones, optimize=True)
             residual = (targets[rows] - turned.sum(2)).reshape(len(G), -1) / POSITION_NOISE
