@@ -42,7 +42,7 @@ NOISE = DetectionNoise((0.0,), (2.0,), (0.1,), (384, 288))
 SMALL = ModelConfig(hidden_dim=4)
 DETERMINISTIC = {name: model for name, model in NETWORKS.items() if model.name != "SimpleBaseline"}
 """Networks without dropout, whose random numbers are each rank's own."""
-AUGMENTATION = Augmentation(FIVE_JOINTS.flip_permutation, True, 20.0, 0.5, NOISE)
+AUGMENTATION = Augmentation(FIVE_JOINTS.flip_permutation, True, 20.0, 0.5, noise=NOISE)
 
 
 def launch(size: int, work: Callable, *args) -> list[Any]:
@@ -83,6 +83,7 @@ def everything(scales: list[GraphScale], folder: Path) -> dict[str, Any]:
             "float32 report": report(scales, group, 11, torch.float32),
             "epoch": epoch(scales, group, folder / f"epoch-{group.size}"),
             "separate statistics": epoch(scales, group, folder / f"own-{group.size}", sync_bn=False),
+            "averaged": epoch(scales, group, folder / f"average-{group.size}", average_weights=0.8),
             "not finite": epoch(scales, group, folder / f"nan-{group.size}", spoilt=5, skip_nonfinite=1),
             "signalled": signalled(scales, group, folder / f"stop-{group.size}"),
             "resumed": resumed(scales, group, folder / "stop-2" if group.size != 2 else None),
@@ -195,7 +196,7 @@ def make_trainer(scales, group, cfg, run, kind=DoubleBatches, spoilt=None) -> Tr
 
 def outcome(trained: Trainer) -> dict[str, Any]:
     progress = trained.progress
-    weights = {name: value.numpy().copy() for name, value in trained.learner.model.state_dict().items()}
+    weights = {name: value.numpy().copy() for name, value in trained.learner.network.state_dict().items()}
     return {"weights": weights, "log": [{**e, "seconds": 0} for e in progress.log], "skipped": progress.skipped}
 
 

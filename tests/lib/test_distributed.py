@@ -126,6 +126,14 @@ def test_an_epoch_gives_the_weights_and_the_log_of_one_process(ranks, alone):
         assert_same_report(entry, expected, 1e-5)
 
 
+def test_an_average_of_weights_and_its_statistics_are_those_of_one_process(ranks, alone):
+    plain, averaged = alone["epoch"]["weights"], alone["averaged"]["weights"]
+    for name in ("input_conv.gconv.weight", "input_conv.bn.running_mean"):
+        assert np.abs(plain[name] - averaged[name]).max() > 1e-6
+    for rank in ranks:
+        assert_close(rank["averaged"]["weights"], averaged, 1e-5)
+
+
 def test_all_ranks_end_an_epoch_with_the_same_weights_and_statistics(ranks):
     for experiment in ("epoch", "not finite"):
         for rank in ranks[1:]:
