@@ -44,8 +44,8 @@ def check_pixels(xy: np.ndarray, image_size: tuple[int, int]) -> None:
     outside = ((known < -MARGIN * size) | (known > (1 + MARGIN) * size)).any(-1).mean()
     if outside > MAX_OUTSIDE:
         raise UserError(
-            f"{outside:.0%} of the joints lie outside the {size[0]} x {size[1]} picture (x {known[:, 0].min():.0f}.."
-            f"{known[:, 0].max():.0f}, y {known[:, 1].min():.0f}..{known[:, 1].max():.0f}); check --image-size"
+            f"{outside:.0%} of the joints lie outside the {size[0]} x {size[1]} image (x {known[:, 0].min():.6g}.."
+            f"{known[:, 0].max():.6g}, y {known[:, 1].min():.6g}..{known[:, 1].max():.6g}); check --image-size"
         )
 
 

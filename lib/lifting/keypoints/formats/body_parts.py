@@ -68,18 +68,23 @@ def best_set_with(names: set[str]) -> str | None:
     return best if names & set(JOINT_SETS[best].names) else None
 
 
+def listed(names: list[str]) -> str:
+    """The first names of a file on one line of bounded length, whatever characters they are made of."""
+    return ", ".join("".join(c if c.isprintable() else "?" for c in name[:30]) for name in names[:12])
+
+
 def arranged(path: Path, parts: list[str], values: np.ndarray) -> tuple[np.ndarray, str, tuple[str, ...]]:
     """values (N, parts, 3) as (N, J, 3) of a joint set, its name, and a line about body parts that are no joints."""
     names = joint_names(parts)
     known = [n for n in names if n is not None]
     twice = sorted({n for n in known if known.count(n) > 1})
     if twice:
-        both = ", ".join(p for p, n in zip(parts, names, strict=True) if n == twice[0])
+        both = listed([p for p, n in zip(parts, names, strict=True) if n == twice[0]])
         raise UserError(f"{path}: the body parts {both} are one joint ({twice[0]}); rename all but one")
     joint_set = best_set_with(set(known)) if len(known) >= MIN_PARTS else None
     if joint_set is None:
         raise UserError(
-            f"{path}: too few body parts are joints of a person ({', '.join(parts[:12])}); call them left_shoulder, "
+            f"{path}: too few body parts are joints of a person ({listed(parts)}); call them left_shoulder, "
             "right_knee, ... as in docs/joints.md"
         )
     joints = JOINT_SETS[joint_set].names
@@ -90,5 +95,5 @@ def arranged(path: Path, parts: list[str], values: np.ndarray) -> tuple[np.ndarr
             out[:, joints.index(name)] = values[:, k]
         else:
             skipped.append(part)
-    notes = (f"{path}: no joints of {joint_set}, so skipped: {', '.join(skipped[:12])}",) if skipped else ()
+    notes = (f"{path}: no joints of {joint_set}, so skipped: {listed(skipped)}",) if skipped else ()
     return out, joint_set, notes

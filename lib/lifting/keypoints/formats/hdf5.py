@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from lib.errors import UserError
-from lib.lifting.keypoints.formats.body_parts import arranged
+from lib.lifting.keypoints.formats.body_parts import arranged, listed
 from lib.lifting.keypoints.formats.detections import Detections, check_bytes, whole_numbers
 from lib.lifting.keypoints.formats.tables import deeplabcut
 from smplpytorch.smplpytorch.native.passive_pickle import PassiveUnpickler
@@ -20,14 +20,14 @@ def read_hdf5(path: Path, data: bytes) -> Detections:
         raise UserError(f"{path}: h5py reads HDF5 files; install it: python -m pip install h5py") from None
     try:
         with h5py.File(io.BytesIO(data), "r") as file:
-            if {"tracks", "node_names"} <= set(file):
+            if all(name in file for name in SLEAP_KEYS[:2]):
                 content = {name: _array(path, file, name) for name in SLEAP_KEYS if name in file}
                 read = _sleap
             elif tables := [name for name in file if f"{name}/table" in file]:
                 content = _table(path, file[tables[0]]["table"])
                 read = _deeplabcut
             else:
-                some = ", ".join(list(file)[:6]) or "nothing"
+                some = listed(list(file)) or "nothing"
                 raise UserError(
                     f"{path}: an HDF5 file with {some}; 'tracks' and 'node_names' (SLEAP's analysis) or a group with 'table' "
                     "(DeepLabCut, pandas' format='table') is needed"

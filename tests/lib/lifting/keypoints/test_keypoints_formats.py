@@ -184,6 +184,17 @@ def h5(**arrays) -> bytes:
     return out.getvalue()
 
 
+def lost_tracks() -> bytes:
+    """A name that leads nowhere, as in a damaged file."""
+    import h5py
+
+    out = io.BytesIO()
+    with h5py.File(out, "w") as file:
+        file["node_names"] = np.array([b"nose"])
+        file["tracks"] = h5py.SoftLink("/nowhere")
+    return out.getvalue()
+
+
 def twice() -> bytes:
     import warnings
     import zipfile
@@ -250,6 +261,11 @@ ERRORS = {
     "custom empty": (lambda: _npz(positions_2d=files.objects({})), "positions_2d holds no sequence"),
     "h5 other": (lambda: h5(a=np.ones(3)), "an HDF5 file with a; 'tracks' and 'node_names'"),
     "h5 broken": (lambda: files.sleap_h5()[:3000], "broken HDF5 file"),
+    "h5 lost": (lost_tracks, "broken HDF5 file"),
+    "h5 long names": (
+        lambda: files.sleap_h5(node_names=np.array([b"\n" * 900] * 13)),
+        r"too few body parts are joints of a person \(\?{30}, ",
+    ),
     "sleap shape": (lambda: files.sleap_h5(tracks=np.ones((2, 3, 13, 30))), r"tracks have shape \(2, 3, 13, 30\)"),
     "sleap scores": (lambda: files.sleap_h5(point_scores=np.ones((2, 13))), r"point_scores have shape \(2, 13\)"),
     "deeplabcut h5 names": (lambda: files.deeplabcut_h5(kind=pickle.dumps([1, 2], 0)), "its columns are not"),

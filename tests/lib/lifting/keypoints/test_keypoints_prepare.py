@@ -44,7 +44,7 @@ def test_normalised_coordinates_are_recognised(scale, shift, shown):
 
 def test_joints_outside_the_picture_are_refused_with_their_share():
     with pytest.raises(
-        UserError, match=r"100% of the joints lie outside the 200 x 100 picture \(x 2.*check --image-size"
+        UserError, match=r"100% of the joints lie outside the 200 x 100 image \(x 2.*check --image-size"
     ):
         prepare_people([keypoints(size=(200, 100))])
 
@@ -62,7 +62,7 @@ def test_the_margin_around_the_picture_is_a_tenth_of_its_size(excess, accepted):
     if accepted:
         prepare_people([keypoints(xy=xy)])
     else:
-        with pytest.raises(UserError, match="29% of the joints lie outside the 1280 x 720 picture"):
+        with pytest.raises(UserError, match="29% of the joints lie outside the 1280 x 720 image"):
             prepare_people([keypoints(xy=xy)])
 
 
@@ -78,3 +78,11 @@ def test_all_refused_people_are_named_in_one_line():
     assert line.startswith("walk.json: person 1 (frames 0-29): fewer than 8 of 17 joints are seen")
     assert "| person 4 (frames 0-29): " in line
     assert "frames 3-29" in line
+
+
+def test_absurd_coordinates_make_no_long_line():
+    xy = keypoints().xy.copy()
+    xy[:, :5] *= 1e300
+    with pytest.raises(UserError, match=r"29% of the joints lie outside .*e\+") as caught:
+        prepare_people([keypoints(xy=xy)])
+    assert len(str(caught.value)) < 300
