@@ -47,7 +47,12 @@ def parse_arguments() -> argparse.Namespace:
         "--detector",
         metavar="NAME",
         help="what finds the 2D joints in --video: mediapipe (default; installed by `sh requirements.sh video`), a pose model "
-        "exported to .onnx, or a pose landmarker of MediaPipe (.task)",
+        "exported to .onnx (top-down, YOLO-pose or RTMO), or a pose landmarker of MediaPipe (.task)",
+    )
+    parser.add_argument(
+        "--person-detector",
+        metavar="FILE",
+        help="YOLOX or RTMDet exported to .onnx: finds the people for a top-down --detector, which alone follows one person",
     )
     parser.add_argument(
         "--clip", type=float, nargs=2, metavar=("START", "END"), help="only this part of --video, in seconds"
@@ -205,10 +210,10 @@ class Stopwatch:
 
 def check_arguments(args: argparse.Namespace) -> None:
     """UserError for what is wrong with the command line itself."""
-    for name in ("input", "video", "image", "detector", "weights"):
-        if getattr(args, name) == "":
+    for name in ("input", "video", "image", "detector", "person-detector", "weights"):
+        if getattr(args, name.replace("-", "_")) == "":
             raise UserError(f"--{name}: the path is empty")
-    for name in ("detector", "clip", "embed-video"):
+    for name in ("detector", "person-detector", "clip", "embed-video"):
         if args.video is None and getattr(args, name.replace("-", "_")) is not None:
             raise UserError(f"--{name} belongs to --video, which is not given")
     if args.embed_video is not None and not 0 < args.embed_video <= MAX_EMBEDDED:
@@ -277,7 +282,9 @@ def detected(args: argparse.Namespace, watch: Stopwatch, notes: list[str]) -> "l
     from lib.lifting.detectors.stream import detect_video
 
     most = 1 if args.one_person else args.max_persons
-    found = detect_video(open_detector(args.detector, args.joint_set, most), args.video, args.clip)
+    found = detect_video(
+        open_detector(args.detector, args.joint_set, most, args.person_detector), args.video, args.clip
+    )
     notes += found.notes
     watch.lap(
         f"{found.frames} frames searched at {found.frames / found.wall:.1f} per second (decoding alone {found.decode:.1f} s, "

@@ -22,11 +22,16 @@ class _Found:
 
 
 def detect_people(
-    detector: Detector, frames: Iterable[tuple[int, np.ndarray]], source: str, rate: float | None = None
+    detector: Detector,
+    frames: Iterable[tuple[int, np.ndarray]],
+    source: str,
+    rate: float | None = None,
+    one_person: bool = False,
 ) -> list[Keypoints]:
     """The people in a video, by track number: frames are pairs of a number, increasing, and an RGB image (H, W, 3) uint8.
 
-    rate: frame numbers per second, DEFAULT_FPS where it is None. Only joints are kept, never an image. Where no frame
+    rate: frame numbers per second, DEFAULT_FPS where it is None; one_person: there is one person, and the detection with the
+    largest sum of scores in each frame is theirs. Only joints are kept, never an image. Where no frame
     shows two people, all is one person, however far they jump or long they are away. UserError where nobody is seen, or
     the images change their size.
     """
@@ -39,6 +44,8 @@ def detect_people(
         size = image.shape[1::-1]
         people = np.asarray(detector(image), np.float32)
         people = people[((people[..., 2] > 0) & np.isfinite(people).all(-1)).any(-1)]
+        if one_person and len(people):
+            people = people[[people[..., 2].sum(1).argmax()]]
         found.frames += [number] * len(people)
         found.tracks += tracker.update(number, people).tolist() if len(people) else []
         found.joints += list(people)

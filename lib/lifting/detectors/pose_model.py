@@ -16,8 +16,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from lib.errors import UserError
 from lib.joints import JOINT_SETS
+from lib.lifting.detectors.onnx_file import OnnxFile
 
 IMAGENET_MEAN = np.array([123.675, 116.28, 103.53], np.float32)
 IMAGENET_STD = np.array([58.395, 57.12, 57.375], np.float32)
@@ -38,27 +38,16 @@ class PoseModel:
     """
 
     def __init__(self, path: str | Path, joint_set: str | None = None):
-        self.path = Path(path)
-        self.session = _open(self.path)
-        inputs = self.session.get_inputs()
-        if len(inputs) != 1 or inputs[0].type != "tensor(float)" or not _fits(inputs[0].shape, (1, 3, None, None)):
-            found = ", ".join(f"{i.name} {i.type} {i.shape}" for i in inputs)
-            raise self._no_pose_model(f"it reads {found} instead of one float picture (1, 3, height, width)")
-        self.input_name = inputs[0].name
-        height, width = inputs[0].shape[2:]
-        sizes = zip((height, width), DEFAULT_INPUT, strict=True)
-        self.input_size = tuple(n if isinstance(n, int) else default for n, default in sizes)
+        self._file = OnnxFile(path, "--detector", DEFAULT_INPUT)
+        self.path, self.input_size = self._file.path, self._file.input_size
         # What it writes is looked at, not believed: many files leave the output shapes open.
         _, scores = self.joints_in_crop(np.zeros((*self.input_size, 3), np.uint8))
-        self.joint_set = self._joint_set_of(len(scores), joint_set)
+        self.joint_set = self._file.joint_set_of(len(scores), joint_set)
 
     def joints_in_crop(self, crop: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Joints (J, 2), pixels of the crop, and scores (J,) for an RGB crop (H, W, 3) uint8 of the input's size."""
         values = ((crop.astype(np.float32) - IMAGENET_MEAN) / IMAGENET_STD).transpose(2, 0, 1)[None]
-        try:
-            outputs = self.session.run(None, {self.input_name: values})
-        except Exception as error:  # ONNX Runtime's exceptions have no common class that is public
-            raise self._no_pose_model(f"it fails on a picture ({' '.join(str(error).split())[:120]})") from None
+        outputs = self._file.run(values)
         height, width = self.input_size
         shapes = [getattr(o, "shape", ()) for o in outputs]
         if len(outputs) >= 1 and len(shapes[0]) == 4 and shapes[0][0] == 1 and min(shapes[0]) > 0:
@@ -70,7 +59,7 @@ class PoseModel:
         ):
             return decode_simcc(outputs[0][0], outputs[1][0], (width, height))
         found = ", ".join(str(tuple(s)) for s in shapes)
-        raise self._no_pose_model(f"it writes {found} instead of heatmaps (1, J, h, w) or SimCC (1, J, X), (1, J, Y)")
+        raise self._file.unusable(f"it writes {found} instead of heatmaps (1, J, h, w) or SimCC (1, J, X), (1, J, Y)")
 
     def joints_in_box(self, picture: np.ndarray, box: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Joints (J, 2), pixels of the RGB picture (H, W, 3), and scores (J,), in a box (x, y, width, height)."""
@@ -85,19 +74,6 @@ class PoseModel:
         crop = cv2.warpAffine(small, to_small, (width, height), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
         joints, scores = self.joints_in_crop(crop)
         return joints * scale + origin, scores
-
-    def _joint_set_of(self, count: int, asked: str | None) -> str:
-        fitting = [name for name, joints in JOINT_SETS.items() if len(joints) == count]
-        if asked in fitting:
-            return asked
-        if asked is None and fitting:
-            return "coco" if "coco" in fitting else fitting[0]
-        sets = ", ".join(f"{name} ({len(joints)})" for name, joints in JOINT_SETS.items())
-        wanted = f", --joint-set says {asked}" if asked else ""
-        raise UserError(f"{self.path}: finds {count} joints{wanted}; the known joint sets are {sets}")
-
-    def _no_pose_model(self, why: str) -> UserError:
-        return UserError(f"{self.path}: is no pose model that can be used: {why}")
 
 
 class SinglePerson:
@@ -120,8 +96,14 @@ class SinglePerson:
         self._box = None if found is None else _box_of(*found)
         if found is None:
             return np.zeros((0, len(JOINT_SETS[self.joint_set]), 3))
-        joints, scores = found
-        return np.column_stack([joints, np.where(scores >= MIN_SCORE, np.minimum(scores, 1), 0)])[None]
+        return scored(*found)[None]
+
+
+def scored(joints: np.ndarray, scores: np.ndarray) -> np.ndarray | None:
+    """Joints (J, 2) and scores (J,) to (J, 3) as a `Detector` returns them, or None where nobody is seen."""
+    if scores.mean() < MIN_SCORE:
+        return None
+    return np.column_stack([joints, np.where(scores >= MIN_SCORE, np.minimum(scores, 1), 0)])
 
 
 def _look(model: PoseModel, picture: np.ndarray, box: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
@@ -155,29 +137,6 @@ def decode_simcc(along_x: np.ndarray, along_y: np.ndarray, size: tuple[int, int]
     cells = np.stack([along_x.argmax(1), along_y.argmax(1)], axis=-1)
     scores = np.minimum(along_x.max(1), along_y.max(1)).astype(np.float64)
     return cells * np.array([size[0] / along_x.shape[1], size[1] / along_y.shape[1]]), scores
-
-
-def _open(path: Path):
-    """An ONNX Runtime session on the CPU."""
-    if not path.is_file():
-        raise UserError(f"{path}: no such file; --detector needs a pose model exported to .onnx")
-    try:
-        import onnxruntime
-    except ImportError:
-        raise UserError("--detector needs ONNX Runtime: pip install onnxruntime") from None
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4
-    try:
-        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # ONNX Runtime's exceptions have no common class that is public
-        raise UserError(f"{path}: is no ONNX model ({' '.join(str(error).split())[:120]})") from None
-
-
-def _fits(shape: list, wanted: tuple) -> bool:
-    """Whether a model's shape, with names where it is open, allows the wanted one (None: any)."""
-    return len(shape) == len(wanted) and all(
-        w is None or not isinstance(n, int) or n == w for n, w in zip(shape, wanted, strict=True)
-    )
 
 
 def _box_of(joints: np.ndarray, scores: np.ndarray) -> np.ndarray:

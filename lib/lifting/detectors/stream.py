@@ -70,8 +70,10 @@ class _Timed:
         return self._watch.call(self._detector, frame)
 
 
-def detect_video(detector: Detector, path: str | Path, clip: tuple[float, float] | None = None) -> Detection:
-    """The people in a video or an image; clip: first and last second that is looked at.
+def detect_video(
+    detector: Detector, path: str | Path, clip: tuple[float, float] | None = None, one_person: bool = False
+) -> Detection:
+    """The people in a video or an image; clip: first and last second that is looked at; one_person: as in `detect_people`.
 
     A progress bar with frames per second is shown where the standard error is a terminal. UserError where the file
     cannot be read or nobody is seen.
@@ -81,7 +83,7 @@ def detect_video(detector: Detector, path: str | Path, clip: tuple[float, float]
     total = None if clip else frame_count(path)
     bar = tqdm(frames, desc=detector.name, total=total, unit=" frames", disable=None, file=sys.stderr, leave=False)
     try:
-        people = detect_people(_Timed(detector, detect), bar, str(path), video_rate(path))
+        people = detect_people(_Timed(detector, detect), bar, str(path), video_rate(path), one_person)
     finally:
         bar.close()
         frames.close()

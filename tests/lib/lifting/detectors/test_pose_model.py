@@ -120,7 +120,7 @@ def test_models_that_are_no_pose_models_are_refused_in_one_clear_line(tmp_path):
         PoseModel(write_model(tmp_path / "odd.onnx", "heatmap", 13))
     with pytest.raises(UserError, match=r"17 joints, --joint-set says body25"):
         PoseModel(write_model(tmp_path / "set.onnx", "heatmap"), "body25")
-    with pytest.raises(UserError, match=r"no pose model.*\[1, 4, 8, 8\] instead of one float picture"):
+    with pytest.raises(UserError, match=r"no pose model.*\[1, 4, 8, 8\] instead of one float image"):
         PoseModel(write_model(tmp_path / "input.onnx", "heatmap", input_shape=[1, 4, 8, 8]))
     (tmp_path / "text.onnx").write_text("text")
     with pytest.raises(UserError, match=r"text\.onnx: is no ONNX model"):

@@ -60,6 +60,21 @@ def test_two_people_who_cross_keep_their_numbers(film):
     assert found.notes == []
 
 
+def test_where_one_person_is_said_to_be_there_the_surest_detection_counts():
+    class Two:
+        name, joint_set = "two", "coco"
+
+        def __call__(self, frame):
+            people = np.ones((2, 17, 3)) * np.array([100, 200])[:, None, None]
+            people[..., 2] = np.array([0.4, 0.9])[:, None]
+            return people
+
+    frames = [(t, np.zeros((240, 320, 3), np.uint8)) for t in range(3)]
+    (person,) = detect_people(Two(), frames, "video", one_person=True)
+    assert (person.xy == 200).all()
+    assert len(detect_people(Two(), frames, "video")) == 2
+
+
 def test_one_person_at_a_time_is_one_person_however_far_they_jump():
     def image(x):
         picture = np.zeros((240, 320, 3), np.uint8)
