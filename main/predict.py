@@ -282,9 +282,8 @@ def detected(args: argparse.Namespace, watch: Stopwatch, notes: list[str]) -> "l
     from lib.lifting.detectors.stream import detect_video
 
     most = 1 if args.one_person else args.max_persons
-    found = detect_video(
-        open_detector(args.detector, args.joint_set, most, args.person_detector), args.video, args.clip
-    )
+    detector = open_detector(args.detector, args.joint_set, most, args.person_detector)
+    found = detect_video(detector, args.video, args.clip, args.one_person)
     notes += found.notes
     watch.lap(
         f"{found.frames} frames searched at {found.frames / found.wall:.1f} per second (decoding alone {found.decode:.1f} s, "
