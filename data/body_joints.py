@@ -6,11 +6,9 @@ import numpy as np
 import scipy.sparse as sp
 
 from data.source import file_identity
-from lib.errors import UserError
-from lib.joints import HUMAN36M_17
 from smplpytorch.smplpytorch.body_model import BodyModel
 from smplpytorch.smplpytorch.coarse_body import CoarseBody
-from smplpytorch.smplpytorch.load_body import BUILT_IN, model_beside
+from smplpytorch.smplpytorch.load_body import BUILT_IN, load_joint_regressor, model_beside
 
 REGRESSOR = Path("Human36M") / "J_regressor_h36m_correct.npy"
 """Below DATASET.data_dir: (17, V), vertices of SMPL to the 17 joints. The built-in body brings its own."""
@@ -35,7 +33,7 @@ class BodyJoints:
             if model is self.body and gender != "neutral":
                 self.stand_ins.add(gender)
             # A joint is a fixed mean of vertices, as a node of a coarse mesh is: the same folding serves both.
-            self._posed[gender] = CoarseBody(model, [sp.csr_matrix(self._regressor(model))])
+            self._posed[gender] = CoarseBody(model, [sp.csr_matrix(load_joint_regressor(model, self.regressor_file))])
         (joints,) = self._posed[gender](pose, betas, transl)
         return 1000 * joints
 
@@ -47,21 +45,3 @@ class BodyJoints:
         )
         self.stand_ins.clear()
         return noted
-
-    def _regressor(self, model: BodyModel) -> np.ndarray:
-        if model.joint_regressor is not None:
-            return model.joint_regressor
-        path = self.regressor_file
-        try:
-            matrix = np.load(path, allow_pickle=False)
-        except FileNotFoundError:
-            raise UserError(
-                f"{path} is missing: the 17 joints of SMPL parameters need it (docs/data.md), or the built-in body: "
-                "--set MODEL.smpl_dir=built-in"
-            ) from None
-        except (OSError, ValueError, EOFError) as error:
-            raise UserError(f"{path}: is not an array file ({' '.join(str(error).split())[:80]})") from None
-        want = (len(HUMAN36M_17), len(model.v_template))
-        if matrix.shape != want or matrix.dtype.kind != "f" or not np.isfinite(matrix).all():
-            raise UserError(f"{path}: {matrix.shape} {matrix.dtype}, expected {want} numbers, joints x vertices")
-        return matrix

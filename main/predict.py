@@ -130,6 +130,12 @@ def parse_arguments() -> argparse.Namespace:
         "--smooth", choices=["one-euro"], help="filter the result over time: less jitter, at the price of a little lag"
     )
     parser.add_argument(
+        "--fit-body",
+        action="store_true",
+        help="fit an SMPL-style body to joints and meshes: one shape per person, joint rotations, limbs of constant length "
+        "(docs/body.md)",
+    )
+    parser.add_argument(
         "--average-flip",
         action="store_true",
         help="lift the mirrored person too and average the joints: twice the work, some mm less error",
@@ -170,6 +176,9 @@ def main() -> None:
     if args.smooth:
         sequences = [smoothed(sequence) for sequence in sequences]
     watch.lap("prepared and lifted")
+    if args.fit_body:
+        sequences = [lifter.fit(sequence) for sequence in sequences]
+        watch.lap("fitted")
     written = []
     footage = Footage(Path(args.video), round(1e6 * (args.embed_video or 0))) if args.video else None
     for path in outputs:
@@ -333,7 +342,7 @@ def describe(sequence: "PoseSequence") -> str:
     size = np.median(person_size(sequence.pose2d, sequence.image_size))
     return (
         f"person {sequence.person}: {frame_ranges(sequence.frames)}, {size:.0%} of the image's longer side, "
-        f"{sequence.quality}"
+        f"{sequence.quality}" + (f"; {sequence.body}" if sequence.body else "")
     )
 
 

@@ -1,4 +1,4 @@
-"""Prepare data: python main/prepare_data.py mocap or amass --input DIR, or check --cfg FILE"""
+"""Prepare data: python main/prepare_data.py mocap or amass --input DIR, check or pose-prior --cfg FILE"""
 
 import argparse
 import sys
@@ -115,7 +115,16 @@ def parse_arguments() -> argparse.Namespace:
         add_configuration_arguments(command)
         command.add_argument("--output", required=True, metavar=ending, help=f"{what} to write")
         command.add_argument("--seed", type=int, default=0, help="seed of the random numbers (default 0)")
-    for command in (mocap, amass, checks, crowd, detected):
+    prior = commands.add_parser(
+        "pose-prior",
+        help="learn which poses are usual, for predict.py --fit-body, from the training sets of a configuration",
+        description="Writes the mean and the spread of the joints' rotations over all frames that have SMPL parameters.",
+    )
+    add_configuration_arguments(prior)
+    prior.add_argument(
+        "--output", required=True, metavar="FILE", help=".npz to write; the shipped one is lib/lifting/pose_prior.npz"
+    )
+    for command in (mocap, amass, checks, crowd, detected, prior):
         add_traceback_argument(command)
     return parser.parse_args()
 
@@ -155,6 +164,14 @@ def main() -> None:
         return
     if args.command in ("people", "detections"):
         {"people": write_people, "detections": write_detections}[args.command](args)
+        return
+    if args.command == "pose-prior":
+        from data.pose_parameters import training_poses
+        from lib.lifting.pose_prior import learn_pose_prior, save_pose_prior
+
+        poses = training_poses(config_of(args), notice)
+        save_pose_prior(Path(args.output), learn_pose_prior(poses))
+        print(f"{args.output}: learned from {len(poses)} poses")
         return
     wrong = 0
     for finding in check(config_of(args)):

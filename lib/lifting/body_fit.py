@@ -18,6 +18,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from lib.lifting.pose_prior import PosePrior
+from lib.lifting.rotations import rotation_vector
 from smplpytorch.smplpytorch.coarse_body import CoarseBody
 from smplpytorch.smplpytorch.pytorch.lbs import axis_angle_to_matrix, forward_kinematics, pose_features
 
@@ -43,32 +45,22 @@ BETAS_PRECISION = 3e-7
 MARKER_PRECISION = 1e-4
 """Pull of the markers' offsets towards 0, as above."""
 
-
-@dataclass(frozen=True)
-class PosePrior:
-    """A Gaussian over the rotations of the joints but the root.
-
-    mean (K-1, 3, 3): rotation matrices M relative to the parent; precision (3 (K-1), 3 (K-1)): of the rotation vectors
-    log(R M^T) in the axes of the parent; strength: its weight, relative to squared metres of the mean point.
-    """
-
-    mean: np.ndarray
-    precision: np.ndarray
-    strength: float = 1e-6
+PRIOR_STRENGTH = 1e-6
+"""Weight of the pose prior, as above."""
 
 
 @dataclass(frozen=True)
 class BodyFit:
     """A fitted person: pose (T, 3 K) rotation vectors, the root's in camera axes; betas (S,), the same in all frames;
     transl (T, 3) metres, so that body(pose, betas) + transl lies on the root-relative points that were fitted;
-    offsets (J, 3): of the markers, metres (`BodyPoints`); joints (T, J, 3): the markers on the fitted body, metres, in the
-    axes and relative to the root of what was fitted; residual (T,): mean distance of all points, metres."""
+    offsets (J, 3): of the markers, metres (`BodyPoints`); points (T, R, 3): of the fitted body, metres, in the axes and
+    relative to the root of what was fitted; residual (T,): weighted mean distance of all points, metres."""
 
     pose: np.ndarray
     betas: np.ndarray
     transl: np.ndarray
     offsets: np.ndarray
-    joints: np.ndarray
+    points: np.ndarray
     residual: np.ndarray
 
 
@@ -92,12 +84,15 @@ class BodyPoints:
         self.mass = mass.to(device, dtype)
         self.folded = body.folded.to(device, dtype)
         self.rest_joints = body.rest_joints.to(device, dtype)
+        self.sizes = body.sizes
         self.count = sum(body.sizes)
         below = torch.eye(K)
         for k in range(K - 1, 0, -1):
             below[self.parents[k]] += below[k]
         self.below = below.to(device, dtype)  # below[k, j] = 1 where j is k or under it
         self.slot = self.node * K + self.joint
+        self.gather = torch.zeros(self.count, len(joint), dtype=dtype, device=device)
+        self.gather[self.node, torch.arange(len(joint), device=device)] = 1  # sums in one order, on a GPU too
         self.betas = self.rest_joints.shape[-1] - 1
         self.shape_size = self.betas + 3 * markers
         spread = torch.zeros(self.count * K, dtype=dtype, device=device).index_put_((self.slot,), self.mass)
@@ -136,32 +131,11 @@ class BodyPoints:
         local = self.folded[:, 1 : 1 + rest.shape[-1]].unflatten(0, (-1, 3))  # (P, 3, S)
         parts = world[:, self.joint] @ local + offset[:, self.joint] * self.mass[:, None, None]
         columns = parts.new_zeros(len(world), self.count, 3, self.shape_size)
-        columns[..., : self.betas].index_add_(1, self.node, parts)
+        columns[..., : self.betas] = torch.einsum("rp,bpcs->brcs", self.gather, parts)
         for marker, joint in enumerate(self.carrier.tolist()):
             first = self.betas + 3 * marker
             columns[:, marker, :, first : first + 3] = world[:, joint]
         return columns
-
-
-def rotation_vector(rotation: torch.Tensor) -> torch.Tensor:
-    """Rotation matrices (..., 3, 3) to rotation vectors (..., 3), by way of unit quaternions, exact up to half a turn."""
-    m = rotation
-    diagonal = m.diagonal(dim1=-2, dim2=-1)
-    trace = diagonal.sum(-1, keepdim=True)
-    squares = torch.cat([trace, 2 * diagonal - trace], -1) + 1  # 4 q^2 of w, x, y, z
-    w, x, y, z = squares.unbind(-1)
-    a, b, c = m[..., 2, 1] - m[..., 1, 2], m[..., 0, 2] - m[..., 2, 0], m[..., 1, 0] - m[..., 0, 1]
-    d, e, f = m[..., 1, 0] + m[..., 0, 1], m[..., 0, 2] + m[..., 2, 0], m[..., 2, 1] + m[..., 1, 2]
-    rows = torch.stack(
-        [torch.stack(row, -1) for row in ((w, a, b, c), (a, x, d, e), (b, d, y, f), (c, e, f, z))],
-        -2,
-    )
-    best = squares.argmax(-1)[..., None, None].expand(*squares.shape[:-1], 1, 4)
-    q = torch.nn.functional.normalize(rows.gather(-2, best).squeeze(-2), dim=-1)
-    q = torch.where(q[..., :1] < 0, -q, q)
-    sine = q[..., 1:].norm(dim=-1, keepdim=True)
-    angle = 2 * torch.atan2(sine, q[..., :1])
-    return q[..., 1:] * torch.where(sine > 1e-7, angle / sine.clamp_min(1e-12), torch.full_like(sine, 2.0))
 
 
 def fit_body(
@@ -169,13 +143,12 @@ def fit_body(
 ) -> BodyFit:
     """Fit one person.
 
-    target (T, R, 3): the points of `points` in camera axes, metres; weights (T, R) >= 0; upright: points of the torso by
-    which the root is first turned. The one shape is solved for together with the poses of up to SHAPE_FRAMES frames, then
-    the poses of all frames with it.
+    target (T, R, 3): the points of `points` in camera axes, metres; weights (T, R) >= 0, about 1 in a frame's sum: the less
+    it is, the more the pose follows the prior; upright: points of the torso by which the root is first turned. The one
+    shape is solved for together with the poses of up to SHAPE_FRAMES frames, then the poses of all frames with it.
     """
     like = {"dtype": points.folded.dtype, "device": points.folded.device}
     target, weights = torch.as_tensor(target, **like), torch.as_tensor(weights, **like)
-    weights = weights / weights.mean(1, keepdim=True).clamp_min(1e-12) / target.shape[1]
     solver = _PoseSolver(points, prior)
     some = torch.linspace(0, len(target) - 1, min(SHAPE_FRAMES, len(target))).round().long().to(target.device)
     shape = torch.zeros(points.shape_size, **like)
@@ -186,11 +159,11 @@ def fit_body(
         first = solver.start(target[rows], weights[rows], shape, list(upright))
         rotations, transl, _ = solver.solve(target[rows], weights[rows], shape, *first)
         nodes = points(rotations, shape)[0] + transl[:, None]
-        distance = ((nodes - target[rows]).norm(dim=-1) * weights[rows]).sum(1) / weights[rows].sum(1)
-        parts.append((rotation_vector(rotations).flatten(1), transl, nodes[:, : len(points.carrier)], distance))
-    pose, transl, joints, distance = (torch.cat(part).double().cpu().numpy() for part in zip(*parts, strict=True))
+        distance = ((nodes - target[rows]).norm(dim=-1) * weights[rows]).sum(1) / weights[rows].sum(1).clamp_min(1e-12)
+        parts.append((rotation_vector(rotations).flatten(1), transl, nodes, distance))
+    pose, transl, nodes, distance = (torch.cat(part).double().cpu().numpy() for part in zip(*parts, strict=True))
     betas, offsets = shape.double().cpu().split([points.betas, points.shape_size - points.betas])
-    return BodyFit(pose, betas.numpy(), transl, offsets.view(-1, 3).numpy(), joints, distance)
+    return BodyFit(pose, betas.numpy(), transl, offsets.view(-1, 3).numpy(), nodes, distance)
 
 
 class _PoseSolver:
@@ -200,7 +173,7 @@ class _PoseSolver:
         self.points = points
         like = {"dtype": points.folded.dtype, "device": points.folded.device}
         self.mean = torch.as_tensor(prior.mean, **like)
-        self.precision = torch.as_tensor(prior.precision, **like) * prior.strength
+        self.precision = torch.as_tensor(prior.precision, **like) * PRIOR_STRENGTH
         self.eye = torch.eye(3, **like)
 
     def start(self, target, weights, shape, upright) -> tuple[torch.Tensor, torch.Tensor]:

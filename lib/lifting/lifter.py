@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from lib.config import Config, DatasetConfig, TestConfig
+from lib.config import Config, DatasetConfig, ModelConfig, TestConfig, config_from_dict
 from lib.errors import UserError
 from lib.graph.scales import build_scales
 from lib.joints import HUMAN36M_17, JOINT_SETS
@@ -30,6 +30,9 @@ from smplpytorch.smplpytorch.load_body import load_body
 
 ROOT = Path(__file__).resolve().parents[2]
 """This checkout."""
+
+JOINT_REGRESSOR = ROOT / "data" / "Human36M" / "J_regressor_h36m_correct.npy"
+"""SMPL's vertices to Human3.6M's joints; only fitting SMPL needs it (docs/data.md)."""
 
 
 class Lifter:
@@ -52,7 +55,9 @@ class Lifter:
         average_flip: bool = False,
         smpl_dir: str | Path | None = None,
     ):
-        model, self.faces = load_model(weights, smpl_dir)
+        model, self.faces, self._trained = _load(weights, smpl_dir)
+        self._smpl_dir = ROOT / self._trained.smpl_dir if smpl_dir is None else Path(smpl_dir)
+        self._fitter = None
         self.average_flip = average_flip
         self.device = torch.device(device)
         self.network = build_predictor(model).to(self.device)
@@ -138,6 +143,27 @@ class Lifter:
             for person, view, pose, *persons_meshes in parts
         ]
 
+    def fit(self, sequence: PoseSequence) -> PoseSequence:
+        """Fit an SMPL-style body to a sequence of this lifter: `body` of the result, one shape and a pose per frame.
+
+        pose3d and meshes of the result are those of the body, so limbs have one length; `body.residual` says how far they lie
+        from what the network gave. For less jitter smooth the sequence first (`lib.lifting.smoothing`). The body is the one
+        that the network was trained on: the built-in one, or SMPL where its file is. UserError where it is not there, or where
+        the network has no trained meshes (docs/body.md).
+        """
+        if self._fitter is None:
+            from lib.lifting.body_fitter import build_fitter
+
+            trained = self._trained.mesh_loss_weight > 0
+            self._fitter = build_fitter(
+                self.faces if trained else (),
+                self._trained.coarsen_levels,
+                self._smpl_dir,
+                JOINT_REGRESSOR,
+                self.device,
+            )
+        return self._fitter(sequence)
+
     def _run(self, pose2d: np.ndarray) -> list[np.ndarray]:
         """pose2d (N, 17, 2) to [pose3d (N, 17, 3), a mesh (N, R, 3) per scale], float64 metres."""
         inputs = torch.as_tensor(pose2d, device=self.device)
@@ -156,6 +182,12 @@ def load_model(weights: str | Path, smpl_dir: str | Path | None = None) -> tuple
 
     smpl_dir: where SMPL's file is, for weights of the release; None: its place in this checkout.
     """
+    model, faces, _ = _load(weights, smpl_dir)
+    return model, faces
+
+
+def _load(weights: str | Path, smpl_dir: str | Path | None) -> tuple[nn.Module, tuple[np.ndarray, ...], ModelConfig]:
+    """As `load_model`, and the MODEL section that the network was trained with."""
     cfg = Config(DATASET=DatasetConfig((), ()), TEST=TestConfig(weight_path=str(weights)))
     try:
         path = find_weights(cfg)
@@ -171,7 +203,8 @@ def load_model(weights: str | Path, smpl_dir: str | Path | None = None) -> tuple
     names = tuple(content.get("joint_names", HUMAN36M_17.names))
     if names != HUMAN36M_17.names:
         raise UserError(f"{path}: was trained on other joints ({', '.join(names[:3])}, ...), Human3.6M's 17 are needed")
-    return model, tuple(scale.faces for scale in scales[1:])
+    trained = config_from_dict(content["config"], path).MODEL if "config" in content else cfg.MODEL
+    return model, tuple(scale.faces for scale in scales[1:]), trained
 
 
 def _checked_keypoints(keypoints: np.ndarray, joint_set: str) -> np.ndarray:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from lib.joints import JointSet
+from lib.lifting.fitted_body import FittedBody
 from lib.lifting.quality import Quality
 
 MESH_NAMES = ("coarse", "fine")
@@ -22,7 +23,8 @@ class PoseSequence:
     detected but imputed; root (T, 3): where the root joint is, None when unknown; meshes: per scale (T, N, 3),
     relative to the same root as pose3d, with faces (F, 3) per scale; camera: f_x, f_y, c_x, c_y in pixels that the
     person was lifted with; assumed: which of "fps" and "camera" were not known but assumed; quality: how far the poses
-    can be trusted; extras: further results per frame by name, each an array (T, ...), for .npz and .json.
+    can be trusted; body: the SMPL-style body whose joints pose3d are, if one was fitted; extras: further results per frame
+    by name, each an array (T, ...), for .npz and .json.
     """
 
     pose3d: np.ndarray
@@ -40,6 +42,7 @@ class PoseSequence:
     camera: tuple[float, ...] | None = None
     assumed: tuple[str, ...] = ()
     quality: Quality | None = None
+    body: FittedBody | None = None
     extras: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def __post_init__(self):
@@ -64,6 +67,8 @@ class PoseSequence:
                 raise ValueError(
                     f"PoseSequence: a mesh of shape {vertices.shape} for {T} frames, or its faces do not fit"
                 )
+        if self.body is not None and len(self.body.pose) != T:
+            raise ValueError(f"PoseSequence: a body in {len(self.body.pose)} frames for {T} frames")
         for name, values in self.extras.items():
             if len(values) != T:
                 raise ValueError(f"PoseSequence: {name} has {len(values)} rows for {T} frames")
@@ -73,9 +78,9 @@ class PoseSequence:
         arrays = {name: getattr(self, name)[index] for name in ("pose3d", "pose2d", "scores", "imputed", "frames")}
         root = None if self.root is None else self.root[index]
         meshes = tuple(mesh[index] for mesh in self.meshes)
-        return replace(
-            self, **arrays, root=root, meshes=meshes, extras={name: v[index] for name, v in self.extras.items()}
-        )
+        body = None if self.body is None else self.body.rows(index)
+        extras = {name: v[index] for name, v in self.extras.items()}
+        return replace(self, **arrays, root=root, meshes=meshes, body=body, extras=extras)
 
     def conditions(self) -> str:
         """What the person was lifted under, in one line: image size, frame rate and focal length, and what is assumed."""

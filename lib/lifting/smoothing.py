@@ -5,6 +5,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from lib.errors import UserError
 from lib.lifting.pose_sequence import PoseSequence
 
 PAUSE = 0.5
@@ -80,7 +81,12 @@ def one_euro(
 
 
 def smoothed(sequence: PoseSequence) -> PoseSequence:
-    """The sequence with pose, root and meshes filtered over time (`one_euro`), anew after each pause."""
+    """The sequence with pose, root and meshes filtered over time (`one_euro`), anew after each pause.
+
+    UserError where a body was fitted already: filtered joints would leave it.
+    """
+    if sequence.body is not None:
+        raise UserError("smooth before a body is fitted: the fit keeps what is smooth")
     parts = stretches(sequence.frames, sequence.fps)
 
     def smooth(points: np.ndarray) -> np.ndarray:

@@ -2,8 +2,11 @@
 
 from pathlib import Path
 
+import numpy as np
+
 from lib.config import ModelConfig
 from lib.errors import UserError
+from lib.joints import HUMAN36M_17
 from smplpytorch.smplpytorch.body_model import BodyModel
 from smplpytorch.smplpytorch.builtin_body import build_builtin_body
 from smplpytorch.smplpytorch.native.serialization import find_model_file, load_model
@@ -36,3 +39,22 @@ def model_beside(body: BodyModel, gender: str) -> BodyModel:
     folder = Path(body.source).parent
     path = None if body.source == BUILT_IN or gender == "neutral" else find_model_file(folder, gender)
     return body if path is None else load_model(path)
+
+
+def load_joint_regressor(body: BodyModel, path: Path) -> np.ndarray:
+    """(17, V), vertices to Human3.6M's joints: the body's own, or the published one for SMPL from the file `path`."""
+    if body.joint_regressor is not None:
+        return body.joint_regressor
+    try:
+        matrix = np.load(path, allow_pickle=False)
+    except FileNotFoundError:
+        raise UserError(
+            f"{path} is missing: the 17 joints of SMPL parameters need it (docs/data.md), or the built-in body: "
+            "--set MODEL.smpl_dir=built-in"
+        ) from None
+    except (OSError, ValueError, EOFError) as error:
+        raise UserError(f"{path}: is not an array file ({' '.join(str(error).split())[:80]})") from None
+    want = (len(HUMAN36M_17), len(body.v_template))
+    if matrix.shape != want or matrix.dtype.kind != "f" or not np.isfinite(matrix).all():
+        raise UserError(f"{path}: {matrix.shape} {matrix.dtype}, expected {want} numbers, joints x vertices")
+    return matrix

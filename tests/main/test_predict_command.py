@@ -12,7 +12,7 @@ import pytest
 
 import main.predict
 from lib.cli import run_command
-from lib.lifting import quality
+from lib.lifting import PRETRAINED, quality
 from lib.lifting.lifter import Lifter
 from tests.lib.lifting.detectors.test_pose_model import dots, write_model
 from tests.stick_person import SIZE, C, F, stick_people
@@ -288,3 +288,35 @@ def test_what_the_user_can_mend_is_one_line_and_code_2(run, samples, tmp_path, c
     assert errors.count("\n") == 1
     assert not [w for w in recwarn if "pickle" in str(w.message)]
     assert not (tmp_path / "o.npz").exists()
+
+
+def test_a_body_is_fitted_only_where_the_weights_meshes_are_its_own(run, samples, capsys):
+    assert run("--input", samples / "coco.npz", "--joint-set", "coco", "--fit-body", "--output", "o.npz") == 2
+    err = capsys.readouterr().err
+    assert "error: " in err
+    assert "not trained on the built-in body" in err or "belong neither" in err
+    assert not Path("o.npz").exists()
+
+
+@pytest.mark.slow
+def test_bodies_of_two_people_are_written_and_reported(run, samples, tmp_path, capsys):
+    code = run(
+        "--weights", PRETRAINED, "--input", samples / "coco.npz", "--joint-set", "coco", "--fit-body",
+        "--smooth", "one-euro", "--output", "o.npz", "o.json",
+    )  # fmt: skip
+    assert code == 0
+    assert (
+        len(
+            re.findall(r"body: residual \d+\.\d mm, \d+\.\d mm in the worst frame, height 1\.", capsys.readouterr().out)
+        )
+        == 2
+    )
+    persons = json.loads((tmp_path / "o.json").read_text())["persons"]
+    with np.load(tmp_path / "o.npz") as z:
+        rows = len(z["frame"])
+        assert z["body_pose"].shape == (rows, 72)
+        assert z["body_betas"].shape == (2, 10)
+        assert z["body_residual"].max() < 0.03
+        np.testing.assert_allclose(z["body_betas"][1], persons[1]["body"]["betas"], atol=1e-4)
+        pose = np.concatenate([person["body"]["pose"] for person in persons])
+        np.testing.assert_allclose(z["body_pose"], pose, atol=1e-4)

@@ -4,8 +4,10 @@ import json
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
+from lib.lifting.pose_prior import FLOOR, load_pose_prior
 from tests.data.mocap.mocap_files import person_amc, person_asf, person_bvh
 
 
@@ -63,3 +65,15 @@ def test_a_folder_without_motion_capture_is_one_clear_line(tmp_path, repository)
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
     assert "no .amc or .bvh file" in done.stderr
+
+
+def test_a_pose_prior_is_learned_from_the_training_frames(imported, repository, tmp_path):
+    folder, _ = imported
+    cfg = repository / "asset" / "yaml" / "HGN_mocap_train.yml"
+    data = ("--set", f"DATASET.data_dir={folder / 'data'}")
+    done = run(repository, "pose-prior", "--cfg", cfg, *data, "--output", tmp_path / "prior.npz")
+    assert done.returncode == 0, done.stderr
+    assert "learned from 3 poses" in done.stdout
+    prior = load_pose_prior(tmp_path / "prior.npz")
+    spread = np.sqrt(np.diag(np.linalg.inv(prior.precision)))
+    np.testing.assert_allclose(spread, FLOOR, rtol=0.02)  # a person who stands still

@@ -16,6 +16,9 @@ CONVENTIONS = {
     "root": "metres, camera axes: position of the root joint, to be added to pose3d and meshes; null or NaN if unknown",
     "mesh": "metres, camera axes, relative to the same root joint as pose3d",
     "pose2d": "pixels, x right, y down",
+    "body": "only where a body was fitted: pose, K rotation vectors in radians, the root's to camera axes, the others' relative "
+    "to the parent; betas, one shape per person; transl, metres: the posed body plus transl is relative to the same root joint "
+    "as pose3d; residual, metres: mean distance of the fitted body from the network's joints and mesh nodes",
     "imputed": "true for joints that were not detected and were imputed",
     "camera": "f_x, f_y, c_x, c_y in pixels that the persons were lifted with",
     "assumed": "which of fps and camera were not known but assumed",
@@ -28,6 +31,9 @@ CONVENTIONS = {
 QUALITY = tuple(field.name for field in fields(Quality))
 """The numbers of `lib.lifting.quality.Quality`."""
 
+BODY_ROWS = ("pose", "transl", "residual")
+"""What `lib.lifting.fitted_body.FittedBody` has per frame."""
+
 
 def write_npz(path: Path, sequences: list[PoseSequence]) -> list[Path]:
     """NumPy archive with one row per person and frame: person (N,), frame (N,), pose3d (N, J, 3), pose2d (N, J, 2), ...
@@ -35,8 +41,9 @@ def write_npz(path: Path, sequences: list[PoseSequence]) -> list[Path]:
     Also root (N, 3), NaN where unknown, scores and imputed (N, J), mesh_coarse / mesh_fine (N, R, 3) with
     faces_coarse / faces_fine, the `extras` of the sequences, joint_names, bones, fps, image_size, camera (4,), assumed,
     `conventions`, a JSON text of units and axes, and the quality of each of the P persons: quality_person and
-    quality_limb_spread, quality_misfit, quality_inverted, quality_jitter, quality_imputed, each (P,). All persons must have
-    the same joints, meshes and extras, as one network's predictions have.
+    quality_limb_spread, quality_misfit, quality_inverted, quality_jitter, quality_imputed, each (P,). Where bodies were
+    fitted: body_pose (N, 3 K), body_transl (N, 3), body_residual (N,) and body_betas (P, S). All persons must have the same
+    joints, meshes and extras, as one network's predictions have.
     """
     first = sequences[0]
     rows = {
@@ -51,12 +58,16 @@ def write_npz(path: Path, sequences: list[PoseSequence]) -> list[Path]:
     faces = dict(zip(MESH_NAMES, first.faces, strict=False))
     for index, name in enumerate(faces):
         rows[f"mesh_{name}"] = [s.meshes[index] for s in sequences]
+    if first.body is not None:
+        rows |= {f"body_{name}": [getattr(s.body, name) for s in sequences] for name in BODY_ROWS}
     for name in first.extras:
         rows[name] = [s.extras[name] for s in sequences]
     arrays = {name: np.concatenate(parts) for name, parts in rows.items()}
     arrays = {name: a.astype(np.float32) if a.dtype.kind == "f" else a for name, a in arrays.items()}
     arrays |= {f"faces_{name}": np.asarray(f) for name, f in faces.items()}
     arrays |= {"quality_person": np.array([s.person for s in sequences])}
+    if first.body is not None:
+        arrays["body_betas"] = np.stack([s.body.betas for s in sequences]).astype(np.float32)
     for name in QUALITY:
         values = [getattr(s.quality, name, None) for s in sequences]
         arrays[f"quality_{name}"] = np.array([np.nan if value is None else value for value in values], np.float64)
@@ -94,6 +105,9 @@ def write_json(path: Path, sequences: list[PoseSequence]) -> list[Path]:
             "quality": None if s.quality is None else {name: _number(getattr(s.quality, name)) for name in QUALITY},
             "warnings": [] if s.quality is None else s.quality.warnings(),
             **{name: _rounded(values, 6) for name, values in s.extras.items()},
+            "body": None
+            if s.body is None
+            else {name: _rounded(getattr(s.body, name), 5) for name in (*BODY_ROWS, "betas")},
             "meshes": {
                 name: {"vertices": _rounded(vertices, 4), "faces": np.asarray(faces).tolist()}
                 for name, vertices, faces in zip(MESH_NAMES, s.meshes, s.faces, strict=False)

@@ -1,0 +1,365 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+import torch
+from scipy.spatial.transform import Rotation
+
+from lib.errors import UserError
+from lib.graph.scales import build_scales
+from lib.joints import HUMAN36M_17
+from lib.lifting import body_fitter
+from lib.lifting.body_fit import BodyPoints
+from lib.lifting.body_fitter import BodyFitter, build_fitter
+from lib.lifting.pose_prior import PosePrior, learn_pose_prior, load_pose_prior, save_pose_prior
+from lib.lifting.pose_sequence import PoseSequence
+from lib.lifting.rotations import rotation_vector
+from lib.lifting.smoothing import smoothed
+from lib.metrics import mpjpe
+from smplpytorch.smplpytorch.coarse_body import CoarseBody
+from smplpytorch.smplpytorch.pytorch.lbs import axis_angle_to_matrix
+from smplpytorch.smplpytorch.pytorch.smpl_layer import SMPL_Layer
+from tests.bodies import tiny_body
+
+LEVELS = 5
+K, S = 24, 10
+FRAMES = 24
+
+
+@pytest.fixture(scope="module")
+def model():
+    return tiny_body()
+
+
+@pytest.fixture(scope="module")
+def scales(model):
+    return build_scales(HUMAN36M_17, model.faces, LEVELS)[1:]
+
+
+@pytest.fixture(scope="module")
+def coarse(model, scales):
+    return CoarseBody(model, [sp.csr_matrix(model.joint_regressor), *(scale.pooling for scale in scales)])
+
+
+@pytest.fixture(scope="module")
+def fitter(model, scales):
+    return BodyFitter(model, model.joint_regressor, [scale.pooling for scale in scales])
+
+
+def motion(seed=0, frames=FRAMES, betas=(1.5, -1.0)):
+    """Pose (T, 72), upright in camera axes and turning, and betas (10,): limbs swing smoothly by up to 0.6 rad."""
+    rng = np.random.default_rng(seed)
+    time = np.linspace(0, 2, frames)[:, None]
+    pose = 0.3 * rng.normal(size=3 * K) * np.sin(3 * time + rng.uniform(0, 6, 3 * K))
+    upright = Rotation.from_euler("x", 180, degrees=True)
+    pose[:, :3] = (Rotation.from_euler("y", time * 40, degrees=True) * upright).as_rotvec()
+    return pose, np.array([*betas, *np.zeros(S - len(betas))])
+
+
+def sequence_of(coarse, scales, pose, betas, noise=0.0, **changes):
+    """What a network would say of this body, with Gaussian noise in metres."""
+    points = coarse(pose, np.tile(betas, (len(pose), 1)), np.zeros((len(pose), 3)))
+    rng = np.random.default_rng(1)
+    root = points[0][:, :1]
+    pose3d, *meshes = (p - root + noise * rng.normal(size=p.shape) for p in points)
+    return replace(
+        PoseSequence(
+            pose3d=pose3d,
+            pose2d=pose3d[..., :2],
+            joint_set=HUMAN36M_17,
+            fps=25.0,
+            image_size=(100, 100),
+            meshes=tuple(meshes),
+            faces=tuple(scale.faces for scale in scales),
+        ),
+        **changes,
+    )
+
+
+def angles(pose, other):
+    """(T, K) degrees between the rotations of two poses."""
+    a, b = (Rotation.from_rotvec(p.reshape(-1, 3)) for p in (pose, other))
+    return np.rad2deg((a.inv() * b).magnitude()).reshape(len(pose), K)
+
+
+def limb_lengths(pose3d):
+    a, b = np.array(HUMAN36M_17.bones).T
+    return np.linalg.norm(pose3d[:, a] - pose3d[:, b], axis=-1)
+
+
+@pytest.mark.parametrize("angle", [0.0, 1e-9, 1e-3, 1.0, 3.0, np.pi - 1e-3, np.pi - 1e-6, np.pi])
+def test_rotation_vectors_are_the_inverse_of_rodrigues(angle):
+    axes = np.random.default_rng(0).normal(size=(50, 3))
+    axes = np.concatenate([axes / np.linalg.norm(axes, axis=1, keepdims=True), np.eye(3), -np.eye(3)])
+    turned = axis_angle_to_matrix(torch.as_tensor(angle * axes))
+    vectors = rotation_vector(turned)
+    assert (vectors.norm(dim=-1) <= np.pi + 1e-9).all()
+    torch.testing.assert_close(axis_angle_to_matrix(vectors), turned, atol=1e-7, rtol=0)
+    if angle < np.pi:
+        torch.testing.assert_close(vectors, torch.as_tensor(angle * axes), atol=1e-7, rtol=0)
+
+
+def test_points_are_those_of_the_coarse_body_and_markers_ride_on_their_bones(coarse):
+    points = BodyPoints(coarse, 17, dtype=torch.float64)
+    pose, betas = motion()
+    rotations = axis_angle_to_matrix(torch.as_tensor(pose).unflatten(1, (-1, 3)))
+    plain = np.concatenate(coarse(pose, np.tile(betas, (len(pose), 1)), np.zeros((len(pose), 3))), axis=1)
+    offsets = torch.as_tensor(np.random.default_rng(2).normal(0, 0.03, (17, 3)))
+    nodes, _, world, _ = points(rotations, torch.cat([torch.as_tensor(betas), offsets.flatten()]))
+    np.testing.assert_allclose(nodes[:, 17:].numpy(), plain[:, 17:], atol=1e-9)
+    moved = (world[:, points.carrier] @ offsets[..., None]).squeeze(-1).numpy()
+    np.testing.assert_allclose(nodes[:, :17].numpy() - moved, plain[:, :17], atol=1e-9)
+
+
+def test_lever_arms_are_the_derivative_by_a_turn_of_each_joint(model, scales):
+    stiff = replace(model, posedirs=0 * model.posedirs)  # the derivative leaves the pose blend shapes out
+    coarse = CoarseBody(stiff, [sp.csr_matrix(model.joint_regressor), *(scale.pooling for scale in scales)])
+    points = BodyPoints(coarse, 17, dtype=torch.float64)
+    pose, betas = motion(frames=2)
+    shape = torch.cat([torch.as_tensor(betas), 0.02 * torch.ones(51, dtype=torch.float64)])
+    rotations = axis_angle_to_matrix(torch.as_tensor(pose).unflatten(1, (-1, 3)))
+    nodes, arms, world, _ = points(rotations, shape)
+    step = 1e-6
+    for k in range(K):
+        for axis in torch.eye(3, dtype=torch.float64):
+            parent = world[:, points.parents[k]] if k else torch.eye(3, dtype=torch.float64).expand(2, 3, 3)
+            turned = rotations.clone()
+            turned[:, k] = axis_angle_to_matrix(parent.transpose(1, 2) @ (step * axis)) @ rotations[:, k]
+            numeric = (points(turned, shape)[0] - nodes) / step
+            analytic = torch.linalg.cross(axis.expand_as(numeric), arms[:, :, k])
+            torch.testing.assert_close(numeric, analytic, atol=1e-5, rtol=0)
+
+
+def test_points_are_linear_in_the_shape_with_the_given_derivative(coarse):
+    points = BodyPoints(coarse, 17, dtype=torch.float64)
+    pose, _ = motion(frames=2)
+    rotations = axis_angle_to_matrix(torch.as_tensor(pose).unflatten(1, (-1, 3)))
+    zero = torch.zeros(points.shape_size, dtype=torch.float64)
+    nodes, _, world, _ = points(rotations, zero)
+    derivative = points.by_shape(world)
+    for column in range(points.shape_size):
+        change = zero.clone()
+        change[column] = 0.5
+        torch.testing.assert_close(points(rotations, change)[0], nodes + 0.5 * derivative[..., column])
+
+
+def test_a_posed_body_is_found_again(coarse, scales, model):
+    pose, betas = motion()
+    weak = PosePrior(np.tile(np.eye(3), (K - 1, 1, 1)), 1e-3 * np.eye(3 * (K - 1)))
+    found = BodyFitter(model, model.joint_regressor, [scale.pooling for scale in scales], weak)
+    fitted = found(sequence_of(coarse, scales, pose, betas))
+    assert fitted.body.residual.max() < 0.002
+    limbs = [0, 1, 2, 4, 5, 16, 17, 18, 19]  # pelvis, hips, knees, shoulders, elbows
+    assert angles(fitted.body.pose, pose)[:, limbs].mean() < 3
+    np.testing.assert_allclose(fitted.body.betas[:2], betas[:2], atol=0.3)
+
+
+def test_the_shipped_prior_leaves_plausible_poses_nearly_where_they_are(coarse, scales, fitter):
+    pose, betas = motion()
+    fitted = fitter(sequence_of(coarse, scales, pose, betas))
+    assert fitted.body.residual.mean() < 0.005
+
+
+def test_the_vertices_of_the_body_lie_on_the_sequence(coarse, scales, fitter, model):
+    fitted = fitter(sequence_of(coarse, scales, *motion(), noise=0.01)).body
+    layer = SMPL_Layer(model, torch.float64)
+    betas = np.tile(fitted.betas, (FRAMES, 1))
+    vertices, _ = layer(*map(torch.as_tensor, (fitted.pose, betas, fitted.transl)))
+    sequence = fitter(sequence_of(coarse, scales, *motion(), noise=0.01))
+    for scale, mesh in zip(scales, sequence.meshes, strict=True):
+        np.testing.assert_allclose(scale.pooling @ vertices.numpy().transpose(1, 0, 2).reshape(len(vertices[0]), -1),
+                                   mesh.transpose(1, 0, 2).reshape(mesh.shape[1], -1), atol=1e-4)  # fmt: skip
+
+
+def test_noise_is_lowered_not_raised_and_limbs_keep_their_length(coarse, scales, fitter):
+    pose, betas = motion()
+    truth = sequence_of(coarse, scales, pose, betas)
+    noisy = sequence_of(coarse, scales, pose, betas, noise=0.02)
+    noisy = replace(noisy, pose3d=noisy.pose3d - noisy.pose3d[:, :1])
+    fitted = fitter(noisy)
+    before, after = (mpjpe(s.pose3d, truth.pose3d).mean() for s in (noisy, fitted))
+    assert after < 0.8 * before
+    assert limb_lengths(fitted.pose3d).std(0).max() < 0.2 * limb_lengths(noisy.pose3d).std(0).max()
+    assert (np.linalg.norm(fitted.pose3d[:, 0], axis=-1) < 1e-9).all()
+
+
+def test_joints_beside_the_regressors_are_followed_as_markers(coarse, scales, fitter):
+    pose, betas = motion()
+    truth = sequence_of(coarse, scales, pose, betas)
+    world = fitter.points(axis_angle_to_matrix(torch.as_tensor(pose, dtype=torch.float32).unflatten(1, (-1, 3))),
+                          torch.zeros(fitter.points.shape_size))[2]  # fmt: skip
+    offsets = np.random.default_rng(4).normal(0, 0.02, (17, 3, 1)) * (np.arange(17) > 0)[:, None, None]
+    beside = (world[:, fitter.points.carrier].double().numpy() @ offsets).squeeze(-1)
+    shifted = replace(truth, pose3d=truth.pose3d + beside)
+    fitted = fitter(shifted)
+    assert mpjpe(truth.pose3d, shifted.pose3d).mean() > 0.02
+    assert mpjpe(fitted.pose3d, shifted.pose3d).mean() < 0.01
+
+
+def test_one_wild_joint_hardly_moves_the_rest(coarse, scales, fitter):
+    pose, betas = motion()
+    truth = sequence_of(coarse, scales, pose, betas)
+    wild = truth.pose3d.copy()
+    wrist = HUMAN36M_17.names.index("L_Wrist")
+    wild[::6, wrist] += [0.0, 0.0, 1.0]
+    fitted = fitter(replace(truth, pose3d=wild))
+    assert np.linalg.norm(fitted.pose3d - truth.pose3d, axis=-1).max() < 0.05
+
+
+def test_imputed_and_doubtful_joints_weigh_little(coarse, scales, fitter):
+    truth = sequence_of(coarse, scales, *motion())
+    wrist = HUMAN36M_17.names.index("L_Wrist")
+    imputed = np.zeros((FRAMES, 17), bool)
+    imputed[::2, wrist] = True
+    scores = np.ones((FRAMES, 17))
+    scores[::2, wrist] = 0.01
+    weights = [fitter._weights(replace(truth, **c))[0] for c in ({}, {"imputed": imputed}, {"scores": scores})]
+    assert weights[0].sum() == pytest.approx(1)
+    for low in weights[1:]:
+        assert low[wrist] <= 0.11 * weights[0][wrist]
+        assert low[0] == weights[0][0]
+    assert (weights[1] < weights[0])[17:].any()  # nodes near the wrist too
+
+
+def test_results_are_the_same_each_time_and_do_not_depend_on_other_people(coarse, scales, fitter, model):
+    sequence = sequence_of(coarse, scales, *motion(), noise=0.02)
+    first = fitter(sequence)
+    fitter(sequence_of(coarse, scales, *motion(seed=3), noise=0.02))
+    again = BodyFitter(model, model.joint_regressor, [scale.pooling for scale in scales])(sequence)
+    np.testing.assert_array_equal(first.body.pose, again.body.pose)
+    np.testing.assert_array_equal(first.body.betas, again.body.betas)
+
+
+@pytest.mark.parametrize("name", ["one frame", "lying", "upside down", "still", "everything imputed", "points at 0"])
+def test_odd_clips_give_a_finite_body(coarse, scales, fitter, name):
+    pose, betas = motion()
+    sequence = sequence_of(coarse, scales, pose, betas, noise=0.01)
+    if name == "one frame":
+        sequence = sequence.rows([3])
+    elif name in ("lying", "upside down"):
+        turn = Rotation.from_euler("x", 90 if name == "lying" else 180, degrees=True).as_matrix()
+        sequence = replace(
+            sequence, pose3d=sequence.pose3d @ turn.T, meshes=tuple(mesh @ turn.T for mesh in sequence.meshes)
+        )
+    elif name == "still":
+        sequence = replace(sequence.rows([0] * 1), frames=np.array([7]))
+    elif name == "everything imputed":
+        sequence = replace(sequence, imputed=np.ones((FRAMES, 17), bool))
+    else:
+        sequence = replace(sequence, pose3d=0 * sequence.pose3d, meshes=tuple(0 * m for m in sequence.meshes))
+    fitted = fitter(sequence)
+    for values in (fitted.pose3d, fitted.body.pose, fitted.body.betas, fitted.body.residual):
+        assert np.isfinite(values).all()
+    if name in ("lying", "upside down"):
+        assert fitted.body.residual.mean() < 0.025
+        assert fitted.body.residual == pytest.approx(fitter(sequence_of(coarse, scales, pose, betas, noise=0.01))
+                                                     .body.residual, abs=0.002)  # fmt: skip
+
+
+def test_a_pose_that_is_not_finite_is_refused_with_its_frames(coarse, scales, fitter):
+    sequence = sequence_of(coarse, scales, *motion())
+    sequence.pose3d[4:6, 3] = np.nan
+    with pytest.raises(UserError, match="person 0: frames 4-5 hold NaN"):
+        fitter(sequence)
+
+
+def test_the_root_position_moves_with_the_fitted_pelvis(coarse, scales, fitter):
+    sequence = sequence_of(coarse, scales, *motion(), noise=0.02, root=np.tile([0.0, 0.0, 4.0], (FRAMES, 1)))
+    fitted = fitter(sequence)
+    plain = fitter(replace(sequence, root=None))
+    assert plain.root is None
+    moved = fitted.root - sequence.root
+    np.testing.assert_allclose(fitted.body.transl + moved, plain.body.transl + moved, atol=1e-12)
+    assert 0 < np.linalg.norm(moved, axis=1).max() < 0.05
+    # joints in space lie where the network's do, on average
+    assert np.abs((fitted.pose3d + fitted.root[:, None] - sequence.pose3d - sequence.root[:, None]).mean()) < 0.005
+
+
+def test_smoothing_comes_first_and_lowers_the_turning_of_joints(coarse, scales, fitter):
+    noisy = sequence_of(coarse, scales, *motion(), noise=0.02)
+    shaky, calm = fitter(noisy).body.pose, fitter(smoothed(noisy)).body.pose
+    assert np.diff(calm[:, 3:], n=2, axis=0).std() < 0.8 * np.diff(shaky[:, 3:], n=2, axis=0).std()
+    with pytest.raises(UserError, match="smooth before a body is fitted"):
+        smoothed(fitter(noisy))
+
+
+def test_rows_of_a_sequence_keep_their_bodies(coarse, scales, fitter):
+    fitted = fitter(sequence_of(coarse, scales, *motion()))
+    np.testing.assert_array_equal(fitted.rows([2, 5]).body.pose, fitted.body.pose[[2, 5]])
+    with pytest.raises(ValueError, match="a body in 24 frames for 2"):
+        replace(fitted.rows([2, 5]), body=fitted.body)
+
+
+def test_the_body_must_be_the_one_behind_the_meshes(model, scales, monkeypatch, tmp_path):
+    faces = tuple(scale.faces for scale in scales)
+    other = replace(model, faces=model.faces[:, [1, 2, 0]][::-1].copy(), source="other")
+    bodies = {"built-in": model, str(tmp_path): other}
+    monkeypatch.setattr(body_fitter, "load_body", lambda folder: bodies[folder])
+    assert build_fitter(faces, LEVELS, tmp_path, tmp_path / "none.npy").model is model
+    cut = tuple(f[:-1] for f in faces)
+    with pytest.raises(UserError, match="belong neither to the built-in body nor to other"):
+        build_fitter(cut, LEVELS, tmp_path, tmp_path / "none.npy")
+    with pytest.raises(UserError, match="this network has no meshes"):
+        build_fitter((), LEVELS, tmp_path, tmp_path / "none.npy")
+
+    def none_there(folder):
+        if folder != "built-in":
+            raise UserError(f"no SMPL model in {folder}")
+        return model
+
+    monkeypatch.setattr(body_fitter, "load_body", none_there)
+    with pytest.raises(UserError, match="not trained on the built-in body: no SMPL model in"):
+        build_fitter(cut, LEVELS, tmp_path, tmp_path / "none.npy")
+
+
+def test_a_prior_pulls_joints_towards_what_it_learned_where_nothing_is_seen(coarse, scales, model):
+    bent = np.zeros((200, 3 * K))
+    bent[:, 3 * 18] = np.random.default_rng(0).normal(0.8, 0.05, 200)
+    prior = learn_pose_prior(bent)
+    poolings = [scale.pooling for scale in scales]
+    fitter = BodyFitter(model, model.joint_regressor, poolings, prior)
+    sequence = sequence_of(coarse, scales, *motion())
+    sequence = replace(sequence, imputed=np.ones((FRAMES, 17), bool), scores=np.zeros((FRAMES, 17)))
+    weights = 1e-6 * fitter._weights(sequence)
+    fitter._weights = lambda _: weights
+    np.testing.assert_allclose(fitter(sequence).body.pose[:, 3 * 18], 0.8, atol=0.05)
+
+
+def test_a_learned_prior_has_the_mean_and_spread_of_the_poses_and_a_floor():
+    rng = np.random.default_rng(0)
+    poses = np.zeros((5000, 9))
+    poses[:, 3] = rng.normal(0.5, 0.3, 5000)
+    prior = learn_pose_prior(poses)
+    mean = rotation_vector(torch.as_tensor(prior.mean)).numpy()
+    np.testing.assert_allclose(mean, [[0.5, 0, 0], [0, 0, 0]], atol=0.02)
+    spread = np.linalg.inv(prior.precision)
+    np.testing.assert_allclose(np.sqrt(np.diag(spread)), [np.hypot(0.3, 0.1), *[0.1] * 5], rtol=0.05)
+
+
+def test_a_prior_survives_its_file_and_a_damaged_one_is_refused(tmp_path):
+    prior = learn_pose_prior(np.random.default_rng(0).normal(0, 0.3, (50, 9)))
+    save_pose_prior(tmp_path / "p.npz", prior)
+    again = load_pose_prior(tmp_path / "p.npz")
+    np.testing.assert_array_equal(again.precision, prior.precision.astype(np.float32))
+    np.savez(tmp_path / "q.npz", mean=prior.mean, precision=prior.precision[:3])
+    (tmp_path / "r.npz").write_bytes(b"no")
+    for name in ("q.npz", "r.npz", "none.npz"):
+        with pytest.raises(UserError, match="is not a pose prior"):
+            load_pose_prior(tmp_path / name)
+
+
+def test_the_shipped_prior_is_small_valid_and_of_the_bodies_joints():
+    from lib.lifting.pose_prior import SHIPPED
+
+    prior = load_pose_prior()
+    assert SHIPPED.stat().st_size < 60_000
+    assert len(prior.mean) == K - 1
+    np.testing.assert_allclose(np.linalg.det(prior.mean), 1, atol=1e-4)
+    assert np.linalg.eigvalsh(prior.precision.astype(np.float64)).min() > 0
+
+
+def test_a_prior_for_another_body_is_refused(model, scales):
+    prior = PosePrior(np.tile(np.eye(3), (2, 1, 1)), np.eye(6))
+    with pytest.raises(UserError, match="prior is for 3 joints"):
+        BodyFitter(model, model.joint_regressor, [scale.pooling for scale in scales], prior)
