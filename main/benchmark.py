@@ -44,6 +44,15 @@ def parse_arguments() -> argparse.Namespace:
         metavar="N",
         help="measure only how training speed grows from 1 to N processes (default: a process per GPU or CPU core)",
     )
+    group.add_argument(
+        "--body",
+        metavar="YAML",
+        help="measure only what predict.py --fit-body changes on the test sets of this configuration (docs/body.md)",
+    )
+    parser.add_argument(
+        "--body-frames", type=int, default=300, metavar="N", help="most frames of a person (default 300)"
+    )
+    parser.add_argument("--data-dir", metavar="DIR", help="DATASET.data_dir for --body; default: the configuration's")
     parser.add_argument(
         "--quick", action="store_true", help="tiny sizes, to see that everything runs; the numbers mean nothing"
     )
@@ -55,6 +64,8 @@ def main() -> None:
     args = parse_arguments()
     if args.rounds < 1:
         raise UserError(f"--rounds {args.rounds}: give 1 or more")
+    if args.body:
+        return measure_body(args)
     # Here, for torch takes seconds, which --help does not need.
     from lib.device import choose_devices
     from lib.graph.scales import build_scales
@@ -80,6 +91,25 @@ def main() -> None:
     if args.json:
         with replacing(args.json) as path:
             path.write_text(json.dumps({"machine": about, "rows": rows}, indent=1) + "\n")
+
+
+def measure_body(args: argparse.Namespace) -> None:
+    """The table of docs/body.md."""
+    from lib.config import load_config
+    from lib.device import choose_devices
+    from lib.lifting.lifter import Lifter
+    from main.benchmarking.body import HEADER, body_rows
+
+    cfg = load_config(args.body, {"DATASET.data_dir": args.data_dir} if args.data_dir else None)
+    lifter = Lifter(cfg.TEST.weight_path, choose_devices(args.gpu)[0])
+    print(HEADER, flush=True)
+    rows = []
+    for row in body_rows(cfg, lifter.require_body(), lifter, args.body_frames):
+        print(row.text(), flush=True)
+        rows.append(asdict(row))
+    if args.json:
+        with replacing(args.json) as path:
+            path.write_text(json.dumps({"rows": rows}, indent=1) + "\n")
 
 
 if __name__ == "__main__":

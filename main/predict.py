@@ -159,6 +159,8 @@ def main() -> None:
     outputs = check_outputs(args.output)
     notes: list[str] = []
     lifter = Lifter(args.weights, choose_devices(args.gpu)[0], args.average_flip)  # first: a video may take hours
+    if args.fit_body:
+        lifter.require_body()
     watch = Stopwatch()
     people = choose(detected(args, watch, notes) if args.video else read(args, notes), args, notes)
     prepared, lines = prepare_usable(people, args.min_joints)

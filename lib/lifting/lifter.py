@@ -6,7 +6,9 @@ poses.pose3d                                                             # (T, 1
 """
 
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -26,7 +28,11 @@ from lib.lifting.usable import without_far_joints
 from lib.lifting.virtual_camera import intrinsics, virtual_camera
 from lib.models.factory import build_predictor, find_weights, load_network
 from lib.models.inference import evaluate_in_parts
+from smplpytorch.smplpytorch.body_model import BodyModel
 from smplpytorch.smplpytorch.load_body import load_body
+
+if TYPE_CHECKING:
+    from lib.lifting.body_fitter import BodyFitter
 
 ROOT = Path(__file__).resolve().parents[2]
 """This checkout."""
@@ -57,7 +63,6 @@ class Lifter:
     ):
         model, self.faces, self._trained = _load(weights, smpl_dir)
         self._smpl_dir = ROOT / self._trained.smpl_dir if smpl_dir is None else Path(smpl_dir)
-        self._fitter = None
         self.average_flip = average_flip
         self.device = torch.device(device)
         self.network = build_predictor(model).to(self.device)
@@ -151,18 +156,19 @@ class Lifter:
         that the network was trained on: the built-in one, or SMPL where its file is. UserError where it is not there, or where
         the network has no trained meshes (docs/body.md).
         """
-        if self._fitter is None:
-            from lib.lifting.body_fitter import build_fitter
+        return self._body_fitter(sequence)
 
-            trained = self._trained.mesh_loss_weight > 0
-            self._fitter = build_fitter(
-                self.faces if trained else (),
-                self._trained.coarsen_levels,
-                self._smpl_dir,
-                JOINT_REGRESSOR,
-                self.device,
-            )
-        return self._fitter(sequence)
+    @cached_property
+    def _body_fitter(self) -> "BodyFitter":
+        from lib.lifting.body_fitter import build_fitter
+
+        faces = self.faces if self._trained.mesh_loss_weight > 0 else ()
+        levels = self._trained.coarsen_levels
+        return build_fitter(faces, levels, self._smpl_dir, JOINT_REGRESSOR, self.device)
+
+    def require_body(self) -> BodyModel:
+        """The body that `fit` fits. UserError as in `fit`: for use before long computations."""
+        return self._body_fitter.model
 
     def _run(self, pose2d: np.ndarray) -> list[np.ndarray]:
         """pose2d (N, 17, 2) to [pose3d (N, 17, 3), a mesh (N, R, 3) per scale], float64 metres."""

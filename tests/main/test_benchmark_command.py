@@ -12,6 +12,7 @@ from lib.cli import run_command
 from main.benchmarking.large_subject import SUBJECT, write_large_subject
 from main.benchmarking.measure import TURN, Times, interleaved
 from main.benchmarking.rows import Row
+from tests.data.mocap.mocap_files import person_bvh
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -145,3 +146,28 @@ def test_more_processes_than_devices_or_none_are_refused_in_one_line(run, capsys
     monkeypatch.setattr("main.benchmarking.scaling.process_limit", lambda: 2)
     assert run("--scaling", count) == 2
     assert capsys.readouterr().err == f"error: --scaling {count}: give 1 to 2, the GPUs or CPU cores of this host\n"
+
+
+@pytest.mark.slow
+def test_what_a_body_changes_is_measured_on_imported_motion_capture(repository, tmp_path):
+    source = tmp_path / "files"
+    source.mkdir()
+    for name in ("07_01.bvh", "12_01.bvh"):
+        (source / name).write_text(person_bvh(frames=60))
+    for command in (
+        ("prepare_data.py", "mocap", "--input", source, "--output", tmp_path / "data" / "Mocap", "--test-subjects", "12"),
+        ("benchmark.py", "--gpu", "cpu", "--body", repository / "asset" / "yaml" / "HGN_mocap_test.yml",
+         "--data-dir", tmp_path / "data", "--body-frames", "4", "--json", tmp_path / "o.json"),
+    ):  # fmt: skip
+        done = subprocess.run(
+            [sys.executable, str(repository / "main" / command[0]), *map(str, command[1:])],
+            capture_output=True, text=True, timeout=300, check=False, cwd=repository,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+    rows = {row["way"]: row for row in json.loads((tmp_path / "o.json").read_text())["rows"]}
+    assert set(rows) == {"network", "smoothed", "network, body", "smoothed, body"}
+    assert rows["network"]["residual"] is None
+    assert rows["network, body"]["frames"] == 4
+    # a person at rest in nearly a T-pose: no joint is turned far from what is known
+    assert rows["network, body"]["rotation"] < 40
+    assert abs(rows["network, body"]["mpjpe"] - rows["network"]["mpjpe"]) < 10
