@@ -67,12 +67,20 @@ def numbered_frames(
     rate, capture = video_rate(path), _open_video(path)
     first, last = (0, math.inf) if clip is None else (n * (rate or DEFAULT_FPS) for n in clip)
     last = last if wanted is None else min(last, max(wanted, default=-1))
-    reading.expected = None if clip else max(0, int(capture.get(cv2.CAP_PROP_FRAME_COUNT))) or None
-    number = -1
+    total = max(0, int(capture.get(cv2.CAP_PROP_FRAME_COUNT)))
+    reading.expected = total if total and not clip else None
+    number, attempts, damaged = -1, 0, False
     try:
-        while capture.grab():
+        while True:
+            attempts += 1
+            if not capture.grab():
+                if attempts >= total:
+                    return
+                damaged, number = True, number + (rate is None)  # what follows may be readable
+                continue
             here = _number(capture, rate, number)
-            reading.uneven += here != number + 1
+            reading.uneven += here != number + 1 and not damaged
+            damaged = False
             if here <= number:
                 reading.doubled += 1
                 continue

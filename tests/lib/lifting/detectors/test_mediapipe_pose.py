@@ -1,20 +1,22 @@
 """MediaPipe on a real video: one person who jumps off a roof and walks, from the wheel of sports2d (BSD-3)."""
 
 import importlib.util
+import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from lib.errors import UserError
 from lib.joints import MEDIAPIPE_33
-from lib.lifting.detectors.mediapipe_pose import MediaPipePose
+from lib.lifting.detectors.mediapipe_pose import MediaPipePose, MediaPipeTask
 from lib.lifting.detectors.video import numbered_frames
 
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("mediapipe") is None, reason="needs MediaPipe (sh requirements.sh video)"
 )
 CLIP = (1.6, 2.2)
-"""Seconds in which the person stands on the roof, arms spread, and faces the camera."""
+"""Seconds in which the person stands on the roof, arms raised, and faces the camera."""
 
 
 @pytest.fixture(scope="module")
@@ -24,6 +26,34 @@ def film() -> Path:
     if path is None or not path.is_file():
         pytest.skip("needs the video in the package sports2d (pip install --no-deps sports2d)")
     return path
+
+
+@pytest.fixture(scope="module")
+def task_file(tmp_path_factory) -> Path:
+    """A pose landmarker file of the models in the wheel."""
+    import mediapipe
+    from mediapipe.tasks.python.metadata.metadata_writers.metadata_writer import MetadataWriter
+
+    path = tmp_path_factory.mktemp("task") / "pose.task"
+    modules = Path(mediapipe.__file__).parent / "modules"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as bundle:
+        for source, name, mean, std in (
+            ("pose_detection/pose_detection.tflite", "pose_detector.tflite", 127.5, 127.5),
+            ("pose_landmark/pose_landmark_full.tflite", "pose_landmarks_detector.tflite", 0.0, 255.0),
+        ):
+            writer = MetadataWriter.create(bytearray((modules / source).read_bytes()))
+            writer.add_general_info("pose").add_image_input([mean], [std])
+            bundle.writestr(name, writer.populate()[0])
+    return path
+
+
+def assert_faces_the_camera_with_raised_arms(person: np.ndarray) -> None:
+    """person (33, 2) px."""
+    joint = dict(zip(MEDIAPIPE_33.names, person, strict=True))
+    assert joint["Nose"][1] < joint["L_Hip"][1] < joint["L_Knee"][1] < joint["L_Ankle"][1]
+    assert joint["R_Shoulder"][0] < joint["L_Shoulder"][0]
+    for side in "LR":
+        assert joint[f"{side}_Wrist"][1] < joint[f"{side}_Shoulder"][1] - 30
 
 
 def test_nobody_is_seen_in_black_frames(capfd):
@@ -37,9 +67,25 @@ def test_a_real_person_is_found_upright_and_not_mirrored(film, capfd):
     found = [detector(frame) for _, frame in numbered_frames(film, CLIP)]
     seen = np.concatenate(found)
     assert len(seen) > 0.5 * len(found)  # small, and against the light
-    joint = {name: np.median(seen[:, i, :2], axis=0) for i, name in enumerate(MEDIAPIPE_33.names)}
-    assert joint["Nose"][1] < joint["L_Hip"][1] < joint["L_Knee"][1] < joint["L_Ankle"][1]
-    assert joint["R_Shoulder"][0] < joint["L_Shoulder"][0]  # faces the camera
-    assert joint["R_Wrist"][0] < joint["R_Shoulder"][0] - 30
-    assert joint["L_Wrist"][0] > joint["L_Shoulder"][0] + 30
+    assert_faces_the_camera_with_raised_arms(np.median(seen[..., :2], axis=0))
     assert capfd.readouterr() == ("", "")  # not one line of its log
+
+
+def test_a_task_file_finds_the_same_person(film, task_file, capfd):
+    detector = MediaPipeTask(task_file, max_persons=1)
+    assert detector(np.zeros((120, 160, 3), np.uint8)).shape == (0, len(MEDIAPIPE_33), 3)
+    found = [detector(frame) for _, frame in numbered_frames(film, CLIP)]
+    seen = np.concatenate(found)
+    assert len(seen) > 0.5 * len(found)
+    assert np.median(seen[..., 2]) > 0.5
+    names = MEDIAPIPE_33.names
+    assert (seen[:, names.index("Nose"), 1] < seen[:, names.index("L_Hip"), 1]).all()
+    assert (seen[:, names.index("L_Hip"), 1] < seen[:, names.index("L_Ankle"), 1]).all()
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_task_file_that_is_none_is_one_line(tmp_path, capfd):
+    (tmp_path / "text.task").write_text("text")
+    with pytest.raises(UserError, match=r"text\.task: is no pose landmarker of MediaPipe"):
+        MediaPipeTask(tmp_path / "text.task")
+    assert capfd.readouterr() == ("", "")

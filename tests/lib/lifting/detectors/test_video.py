@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import cv2
 import numpy as np
 import pytest
@@ -120,3 +123,26 @@ def test_a_video_that_ends_early_is_told():
     assert (
         "only 60 of 100 frames can be read; the file is damaged" in Reading(frames=60, expected=100).notes("v.mp4")[0]
     )
+
+
+def test_a_video_damaged_in_the_middle_is_used_as_far_as_it_can_be_read(tmp_path, repository):
+    path = tmp_path / "damaged.mp4"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), 15.0, (64, 48))
+    noise = np.random.default_rng(0)
+    for _ in range(40):
+        writer.write(noise.integers(0, 255, (48, 64, 3), np.uint8))
+    writer.release()
+    content = bytearray(path.read_bytes())
+    begin, end = (content.index(b"mdat") + int(part * len(content)) for part in (0.3, 0.5))
+    content[begin:end] = noise.integers(0, 255, end - begin, np.uint8).tobytes()
+    path.write_bytes(content)
+    reading = Reading()
+    numbers = [number for number, _ in numbered_frames(path, reading=reading)]
+    assert 20 < len(numbers) < 40
+    assert numbers[:5] == [0, 1, 2, 3, 4]
+    assert numbers[-20:] == list(range(20, 40))  # what comes after the damage keeps its time
+    (note,) = reading.notes("v.mp4")
+    assert f"only {len(numbers)} of 40 frames can be read; the file is damaged" in note
+    program = f"from lib.lifting.detectors.video import numbered_frames\nfor _ in numbered_frames({str(path)!r}): pass"
+    done = subprocess.run([sys.executable, "-c", program], cwd=repository, capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("", "")  # not one of the decoder's lines
