@@ -47,7 +47,8 @@ def parse_arguments() -> argparse.Namespace:
         "--detector",
         metavar="NAME",
         help="what finds the 2D joints in --video: mediapipe (default; installed by `sh requirements.sh video`), a pose model "
-        "exported to .onnx (top-down, YOLO-pose or RTMO), or a pose landmarker of MediaPipe (.task)",
+        "exported to .onnx (top-down, YOLO-pose or RTMO), a pose landmarker of MediaPipe (.task), or rtmlib:balanced where "
+        "rtmlib is installed",
     )
     parser.add_argument(
         "--person-detector",

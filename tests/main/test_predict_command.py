@@ -274,7 +274,7 @@ def test_a_video_is_lifted_with_a_detector(run, tmp_path, capsys):
         (("--input", "SAMPLES/coco.npz", "--embed-video", "--output", "o.html"), "--embed-video belongs to --video, which"),
         (("--video", "v.mp4", "--embed-video", 0, "--output", "o.html"), "--embed-video 0: must be above 0 and at most 500"),
         (("--video", "v.mp4", "--clip", 3, 2, "--output", "o.npz"), "--clip START END: two times in seconds, the second"),
-        (("--video", "v.mp4", "--detector", "yolo", "--output", "o.npz"), "--detector yolo: unknown; use mediapipe, or"),
+        (("--video", "v.mp4", "--detector", "yolo", "--output", "o.npz"), "--detector yolo: unknown; use mediapipe, rtm"),
         (("--input", "SAMPLES/coco.npz", "--image", "weights/best.pth.tar", "--output", "o.npz"), "neither as an image nor as"),
     ],
 )  # fmt: skip

@@ -9,6 +9,7 @@ from lib.lifting.detectors.multi_person import DEFAULT_INPUT as WHOLE_IMAGE
 from lib.lifting.detectors.multi_person import MultiPerson
 from lib.lifting.detectors.onnx_file import OnnxFile
 from lib.lifting.detectors.pose_model import PoseModel, SinglePerson
+from lib.lifting.detectors.rtmlib_pose import MODES, PREFIX, RtmlibPose
 from lib.lifting.detectors.top_down import PersonDetector, TopDown
 
 DEFAULT = "mediapipe"
@@ -22,9 +23,9 @@ def open_detector(
 ) -> Detector:
     """The detector for one video.
 
-    spec: `mediapipe` (also None), the path of a MediaPipe model (.task), or of a pose model (.onnx). joint_set: for models
-    whose number of joints leaves it open. person_detector: the path of a model (.onnx) that finds the people for a
-    top-down model. max_persons: most people to look for, for detectors that have to be told (.task).
+    spec: `mediapipe` (also None), `rtmlib:MODE`, the path of a MediaPipe model (.task), or of a pose model (.onnx).
+    joint_set: for models whose number of joints leaves it open. person_detector: the path of a model (.onnx) that finds the
+    people for a top-down model. max_persons: most people to look for, for detectors that have to be told (.task).
     UserError where it cannot be opened, with what to do.
     """
     spec = spec or DEFAULT
@@ -39,6 +40,8 @@ def open_detector(
         if joint_set not in (None, detector.joint_set):
             raise UserError(f"--joint-set {joint_set}: {detector.name} finds joints of the set {detector.joint_set}")
         return detector
+    if spec.startswith(PREFIX):
+        return RtmlibPose(spec.removeprefix(PREFIX))
     if ending == ".onnx":
         file = OnnxFile(spec, "--detector", WHOLE_IMAGE)
         # heatmaps are one output of four dimensions, SimCC are two of three
@@ -47,4 +50,6 @@ def open_detector(
             if sorted(file.ranks) in ([3], [3, 4])
             else SinglePerson(PoseModel(spec, joint_set))
         )
-    raise UserError(f"--detector {spec}: unknown; use {DEFAULT}, or the path of a model that ends in .onnx or .task")
+    raise UserError(
+        f"--detector {spec}: unknown; use {DEFAULT}, {PREFIX}{MODES[1]}, or the path of a model that ends in .onnx or .task"
+    )

@@ -27,7 +27,7 @@ class PersonDetector:
         self._normalized = file.first_layer == "Conv"
         outputs = file.run(np.zeros((1, 3, *file.input_size), np.float32))
         shapes = sorted((output.shape for output in outputs), key=len, reverse=True)
-        if [len(s) for s in shapes] != [3, 2] or shapes[0][2] != 5 or shapes[0][:2] != shapes[1]:
+        if len(shapes) != 2 or len(shapes[0]) != 3 or shapes[0][2] != 5 or shapes[0][:2] != shapes[1]:
             found = ", ".join(map(str, shapes))
             raise file.unusable(f"it writes {found} instead of boxes (1, K, 5) and classes (1, K)", "person detector")
 

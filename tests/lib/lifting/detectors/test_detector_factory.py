@@ -24,7 +24,9 @@ def test_a_mediapipe_without_its_own_model_asks_for_a_task_file(monkeypatch):
 
 
 def test_what_is_no_detector_is_named(tmp_path):
-    with pytest.raises(UserError, match=r"--detector yolo: unknown; use mediapipe, or the path of a model"):
+    with pytest.raises(
+        UserError, match=r"--detector yolo: unknown; use mediapipe, rtmlib:balanced, or the path of a model"
+    ):
         open_detector("yolo")
     for ending in ("onnx", "task"):
         with pytest.raises(UserError, match=rf"none\.{ending}: no such file"):

@@ -14,7 +14,7 @@ pytest.importorskip("onnxruntime")
 SIZE = (64, 96)
 
 
-def write_detector(path, boxes, classes=None, *, rtmdet=False, pixel=None):
+def write_detector(path, boxes, classes=None, *, rtmdet=False, pixel=None, size=SIZE):
     """A person detector that writes constant boxes (K, 5); its first layer is YOLOX's or RTMDet's. pixel (channel, y, x): the
     first left edge is what it reads there."""
     helper, kind = onnx.helper, onnx.TensorProto.FLOAT
@@ -42,7 +42,7 @@ def write_detector(path, boxes, classes=None, *, rtmdet=False, pixel=None):
     graph = helper.make_graph(
         nodes,
         "people",
-        [helper.make_tensor_value_info("image", kind, [1, 3, *SIZE])],
+        [helper.make_tensor_value_info("image", kind, [1, 3, *size])],
         [
             helper.make_tensor_value_info("dets", kind, list(boxes.shape)),
             helper.make_tensor_value_info("labels", onnx.TensorProto.INT64, list(classes.shape)),
