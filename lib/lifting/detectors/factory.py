@@ -30,26 +30,32 @@ def open_detector(
     """
     spec = spec or DEFAULT
     ending = Path(spec).suffix.lower()
-    if person_detector is not None:
-        if ending != ".onnx":
-            raise UserError("--person-detector needs a top-down pose model: --detector MODEL.onnx")
-        model = PoseModel(spec, joint_set)
-        return TopDown(PersonDetector(OnnxFile(person_detector, "--person-detector", WHOLE_IMAGE)), model)
-    if spec == DEFAULT or ending == ".task":
-        detector = MediaPipePose() if spec == DEFAULT else MediaPipeTask(spec, max_persons)
-        if joint_set not in (None, detector.joint_set):
-            raise UserError(f"--joint-set {joint_set}: {detector.name} finds joints of the set {detector.joint_set}")
-        return detector
-    if spec.startswith(PREFIX):
-        return RtmlibPose(spec.removeprefix(PREFIX))
+    if person_detector is not None and ending != ".onnx":
+        raise UserError("--person-detector needs a top-down pose model: --detector MODEL.onnx")
     if ending == ".onnx":
-        file = OnnxFile(spec, "--detector", WHOLE_IMAGE)
-        # heatmaps are one output of four dimensions, SimCC are two of three
-        return (
-            MultiPerson(file, joint_set)
-            if sorted(file.ranks) in ([3], [3, 4])
-            else SinglePerson(PoseModel(spec, joint_set))
+        return _open_onnx(spec, joint_set, person_detector)
+    if spec == DEFAULT:
+        detector: Detector = MediaPipePose()
+    elif ending == ".task":
+        detector = MediaPipeTask(spec, max_persons)
+    elif spec.startswith(PREFIX):
+        detector = RtmlibPose(spec.removeprefix(PREFIX))
+    else:
+        raise UserError(
+            f"--detector {spec}: unknown; use {DEFAULT}, {PREFIX}{MODES[1]}, or the path of a model that ends in .onnx or "
+            ".task"
         )
-    raise UserError(
-        f"--detector {spec}: unknown; use {DEFAULT}, {PREFIX}{MODES[1]}, or the path of a model that ends in .onnx or .task"
-    )
+    if joint_set not in (None, detector.joint_set):
+        raise UserError(f"--joint-set {joint_set}: {detector.name} finds joints of the set {detector.joint_set}")
+    return detector
+
+
+def _open_onnx(path: str, joint_set: str | None, person_detector: str | None) -> Detector:
+    """A model of the whole image, or a top-down one with or without a person detector, by the shapes of its outputs."""
+    if person_detector is not None:
+        model = PoseModel(path, joint_set)
+        return TopDown(PersonDetector(OnnxFile(person_detector, "--person-detector", WHOLE_IMAGE)), model)
+    file = OnnxFile(path, "--detector", WHOLE_IMAGE)
+    if sorted(file.ranks) in ([3], [3, 4]):  # heatmaps are one output of four dimensions, SimCC are two of three
+        return MultiPerson(file, joint_set)
+    return SinglePerson(PoseModel(path, joint_set))

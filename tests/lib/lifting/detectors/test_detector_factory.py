@@ -31,3 +31,12 @@ def test_what_is_no_detector_is_named(tmp_path):
     for ending in ("onnx", "task"):
         with pytest.raises(UserError, match=rf"none\.{ending}: no such file"):
             open_detector(str(tmp_path / f"none.{ending}"))
+
+
+def test_a_joint_set_that_a_detector_does_not_find_is_refused(monkeypatch):
+    monkeypatch.setattr(
+        "lib.lifting.detectors.factory.MediaPipePose", lambda: SimpleNamespace(name="M", joint_set="mediapipe")
+    )
+    assert open_detector(None, "mediapipe").name == "M"
+    with pytest.raises(UserError, match="--joint-set coco: M finds joints of the set mediapipe"):
+        open_detector(None, "coco")
