@@ -88,6 +88,11 @@ def test_frames_at_uneven_times_are_numbered_by_their_times(tmp_path):
     )
 
 
+def test_frames_without_times_and_rate_are_counted(film, monkeypatch):
+    monkeypatch.setattr("lib.lifting.detectors.video.video_rate", lambda path: None)
+    assert [number for number, _ in numbered_frames(film)] == [0, 1, 2, 3, 4]
+
+
 def test_an_even_video_needs_no_note(film):
     reading = Reading()
     list(numbered_frames(film, reading=reading))
