@@ -17,7 +17,7 @@ from lib.joints.imputation import MIN_JOINTS
 from lib.joints.plausible_pose import MIN_KNOWN
 from lib.lifting import DEFAULT_FPS, FPS_RANGE, MAX_IMAGE_SIDE, PRETRAINED
 from lib.lifting.footage import EMBEDDED_MEGABYTES, Footage
-from lib.lifting.writers import WRITERS, check_output, write_poses
+from lib.lifting.writers import NEED_BODY, WRITERS, check_output, ending_of, write_poses
 
 if TYPE_CHECKING:
     from lib.lifting.keypoints.readers import Keypoints
@@ -157,7 +157,7 @@ def main() -> None:
     from lib.lifting.smoothing import smoothed
     from lib.lifting.usable import doubtful_image_size, prepare_usable
 
-    outputs = check_outputs(args.output)
+    outputs = check_outputs(args.output, args.fit_body)
     notes: list[str] = []
     lifter = Lifter(args.weights, choose_devices(args.gpu)[0], args.average_flip)  # first: a video may take hours
     if args.fit_body:
@@ -244,7 +244,7 @@ def check_arguments(args: argparse.Namespace) -> None:
         raise UserError("--camera FX FY CX CY: four numbers in pixels, the focal lengths above 0")
 
 
-def check_outputs(names: list[str]) -> list[Path]:
+def check_outputs(names: list[str], body: bool) -> list[Path]:
     """The paths of --output, each once; UserError where one cannot be written."""
     if "" in names:
         raise UserError("--output: the path is empty")
@@ -253,6 +253,8 @@ def check_outputs(names: list[str]) -> list[Path]:
     for path, place in zip(paths, places, strict=True):
         if places.count(place) > 1:
             raise UserError(f"--output: {path} is named twice")
+        if ending_of(path) in NEED_BODY and not body:
+            raise UserError(f"--output: {path} holds a fitted body; add --fit-body, or choose another name")
         if path.is_dir():
             raise UserError(f"--output: {path} is a folder; name a file")
     return paths

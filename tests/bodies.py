@@ -3,6 +3,7 @@
 import numpy as np
 
 from lib.joints import SMPL_PARENTS
+from lib.lifting.fitted_body import FittedBody
 from smplpytorch.smplpytorch.body_model import BodyModel
 
 CELL = 0.05  # metres; the surface is the boundary of cubes of this size
@@ -88,3 +89,12 @@ def tiny_body() -> BodyModel:
         joint_regressor=_average_near(vertices, np.array(_HUMAN36M_PLACES), 0.05),
         source="tests/bodies.py",
     )
+
+
+def resting_body(frames: int) -> FittedBody:
+    """The tiny body at rest, upright in camera axes, in some frames."""
+    model = tiny_body()
+    pose = np.zeros((frames, 3 * len(model.parents)))
+    pose[:, 0] = np.pi
+    zeros = np.zeros((frames, 3))
+    return FittedBody(model, pose, np.zeros(10), zeros, np.zeros((17, 3)), np.zeros(frames))

@@ -5,6 +5,7 @@ from pathlib import Path
 from lib.errors import UserError
 from lib.lifting.footage import Footage
 from lib.lifting.pose_sequence import PoseSequence
+from lib.lifting.writers.amass import write_amass
 from lib.lifting.writers.bvh import write_bvh
 from lib.lifting.writers.glb import write_glb
 from lib.lifting.writers.html import write_html
@@ -15,6 +16,7 @@ from lib.lifting.writers.video import write_gif, write_mp4
 
 WRITERS = {
     ".npz": write_npz,
+    "_poses.npz": write_amass,
     ".json": write_json,
     ".csv": write_csv,
     ".bvh": write_bvh,
@@ -25,7 +27,17 @@ WRITERS = {
     ".mp4": write_mp4,
     ".html": write_html,
 }
-"""Ending of the file name -> function(path, sequences) that returns the paths of the files it wrote."""
+"""Ending of the file name -> function(path, sequences) that returns the paths of the files it wrote; the longest counts."""
+
+NEED_BODY = ("_poses.npz",)
+"""Those that can only be written where a body was fitted."""
+
+
+def ending_of(path: str | Path) -> str | None:
+    """The key of WRITERS by which the file is written; None where there is none."""
+    name = Path(path).name.lower()
+    return max((ending for ending in WRITERS if name.endswith(ending) and name != ending), key=len, default=None)
+
 
 SHOWS_IMAGES = (".png", ".gif", ".mp4", ".html")
 """The endings whose function also takes the images that people were found in: function(path, sequences, footage)."""
@@ -34,7 +46,7 @@ SHOWS_IMAGES = (".png", ".gif", ".mp4", ".html")
 def check_output(path: str | Path) -> Path:
     """The path, if its ending is one that can be written; UserError otherwise. For use before long computations."""
     path = Path(path)
-    if path.suffix.lower() not in WRITERS:
+    if ending_of(path) is None:
         raise UserError(f"{path}: unknown ending '{path.suffix}' for an output; use one of {', '.join(WRITERS)}")
     return path
 
@@ -49,7 +61,7 @@ def write_poses(path: str | Path, sequences: list[PoseSequence], footage: Footag
     path = check_output(path)
     if not sequences:
         raise UserError(f"{path}: there is no person to write; check that the input has detections")
-    ending = path.suffix.lower()
+    ending = ending_of(path)
     more = (footage,) if footage is not None and ending in SHOWS_IMAGES else ()
     try:
         return WRITERS[ending](path, sequences, *more)

@@ -6,9 +6,11 @@ the bone from its rest direction to the posed one. A joint with several bones (p
 that fits all of them best; what is left of each bone is turned by a joint of its own in the same place
 (`Pelvis_R_Hip`, the way of CMU's LHipJoint). So bone directions are exact, and positions are up to the change of bone
 lengths over time.
+
+Where a body was fitted the file has its joints, bones and rotations instead, exactly (`body_joints`).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +19,9 @@ from scipy.spatial.transform import Rotation
 from lib.camera import y_up
 from lib.files import replacing
 from lib.joints import JointSet
+from lib.lifting.fitted_body import FittedBody
 from lib.lifting.pose_sequence import PoseSequence
+from lib.lifting.writers.body_motion import Y_UP, BodyMotion, body_motion, joint_names
 from lib.lifting.writers.geometry import placements
 
 UP, DOWN, RIGHT, LEFT = np.array([[0, 1, 0], [0, -1, 0], [-1, 0, 0], [1, 0, 0]], np.float64)
@@ -45,9 +49,13 @@ def write_bvh(path: Path, sequences: list[PoseSequence]) -> list[Path]:
     written = []
     for sequence, offset in zip(sequences, placements(sequences), strict=True):
         target = path if len(sequences) == 1 else path.with_name(f"{path.stem}_person_{sequence.person}{path.suffix}")
-        points, rate = _evenly(sequence.frames, sequence.pose3d + offset, sequence.fps)
-        points = y_up(points) * 100
-        text = _text(bvh_joints(points, sequence.joint_set), points[:, sequence.joint_set.root], rate)
+        if sequence.body is not None:
+            motion = body_motion(sequence, offset, Y_UP)
+            text = _text(body_joints(sequence.body, motion), 100 * motion.root, motion.rate)
+        else:
+            points, rate = _evenly(sequence.frames, sequence.pose3d + offset, sequence.fps)
+            points = y_up(points) * 100
+            text = _text(bvh_joints(points, sequence.joint_set), points[:, sequence.joint_set.root], rate)
         with replacing(target) as temporary:
             temporary.write_text(text, encoding="ascii")
         written.append(target)
@@ -81,6 +89,28 @@ def bvh_joints(points: np.ndarray, joint_set: JointSet) -> list[BvhJoint]:
                 add(child, own, rest[child] * lengths[child], turned * fit * remainder)
 
     add(joint_set.root, -1, np.zeros(3), Rotation.identity(len(points)))
+    return joints
+
+
+def body_joints(body: FittedBody, motion: BodyMotion) -> list[BvhJoint]:
+    """A body's own joints at rest in its T-pose, and its rotations; the bones are constant. In the file's order, depth first."""
+    parents, rest, names = body.model.parents.tolist(), 100 * body.rest_joints, joint_names(body)
+    joints: list[BvhJoint] = []
+
+    def add(k: int, parent: int) -> None:
+        children = [child for child, above in enumerate(parents) if above == k]
+        offset = rest[k] - rest[parents[k]] if k else np.zeros(3)
+        along = np.mean([rest[child] - rest[k] for child in children], axis=0) if children else offset
+        upright = abs(along[1]) > abs(along[0])
+        bone = None if k == 0 else UP if upright else RIGHT
+        index = _append(joints, names[k], parent, offset, motion.rotations[k], bone)
+        if not children:
+            end = END_SITE * offset / max(float(np.linalg.norm(offset)), 1e-9)
+            joints[index] = replace(joints[index], end=end)
+        for child in children:
+            add(child, index)
+
+    add(0, -1)
     return joints
 
 

@@ -3,6 +3,9 @@
 Metres, Y up. Each object is a skin in which every vertex has a joint of its own that carries it through the frames, so
 the file grows linearly with them (morph targets would grow with their square). Format: Khronos, glTF 2.0 specification,
 sections 3.6 (accessors), 3.7 (meshes, skins), 3.11 (animations) and 4 (GLB).
+
+Where a body was fitted the file has that body instead: all its vertices, skinned to its joints, which turn. Pose blend
+shapes, some millimetres, have no place in a skin and are missing.
 """
 
 import json
@@ -10,24 +13,37 @@ import struct
 from pathlib import Path
 
 import numpy as np
+from scipy.spatial.transform import Rotation
 
 from lib.camera import y_up
 from lib.evaluation.style import SIDE_COLOURS, bone_sides
 from lib.files import replacing
 from lib.joints import JointSet
 from lib.lifting.pose_sequence import PoseSequence
+from lib.lifting.writers.body_motion import Y_UP, joint_names
 from lib.lifting.writers.geometry import placements, timeline
 
 FLOAT, UINT16, UINT32 = 5126, 5123, 5125
 ARRAY_BUFFER, ELEMENT_ARRAY_BUFFER = 34962, 34963
 MESH_COLOUR = "#b7c6da"
 
+HUMANOID = (
+    "hips", "leftUpperLeg", "rightUpperLeg", "spine", "leftLowerLeg", "rightLowerLeg", "chest", "leftFoot", "rightFoot",
+    "upperChest", "leftToes", "rightToes", "neck", "leftShoulder", "rightShoulder", "head", "leftUpperArm", "rightUpperArm",
+    "leftLowerArm", "rightLowerArm", "leftHand", "rightHand", "leftMiddleProximal", "rightMiddleProximal",
+)  # fmt: skip
+"""VRM's and Unity's names of SMPL's joints, by which programs map a skeleton to their own."""
+
 
 def write_glb(path: Path, sequences: list[PoseSequence]) -> list[Path]:
-    """One file with all persons: nodes `person_N_mesh` (the finest mesh, if any) and `person_N_skeleton`."""
+    """One file with all persons: nodes `person_N_mesh` (the finest mesh, if any) and `person_N_skeleton`; or `person_N_body`
+    with the bones hips, spine, leftUpperLeg, ... (with `_N` after each where there are several persons)."""
     builder = _Builder(seconds=timeline(sequences)[0] / sequences[0].fps)
     for s, offset in zip(sequences, placements(sequences), strict=True):
         seconds = s.frames / s.fps
+        if s.body is not None:
+            builder.add_body(s, offset, f"_{s.person}" if len(sequences) > 1 else "", seconds)
+            continue
         if s.meshes:
             vertices, faces = y_up(s.meshes[-1] + offset), np.asarray(s.faces[-1])
             builder.add(f"person_{s.person}_mesh", vertices, faces, _rgb(MESH_COLOUR, len(vertices[0])), seconds)
@@ -58,6 +74,34 @@ def bone_mesh(pose3d: np.ndarray, joint_set: JointSet, radius: float = 0.02) -> 
     faces = (spindle + 6 * np.arange(len(bones))[:, None, None]).reshape(-1, 3)
     colours = np.concatenate([_rgb(SIDE_COLOURS[side], 6) for side in bone_sides(joint_set)])
     return vertices.reshape(len(pose3d), -1, 3), faces, colours
+
+
+def strongest_weights(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The four largest of each vertex's skinning weights (V, K), scaled to sum 1: joints (V, 4) uint16, weights (V, 4) float32.
+
+    Joints without weight are 0, as glTF wants.
+    """
+    joints = np.argsort(-weights, axis=1, kind="stable")[:, :4]
+    kept = np.take_along_axis(weights, joints, axis=1)
+    kept = (kept / kept.sum(1, keepdims=True)).astype(np.float32)
+    return np.where(kept > 0, joints, 0).astype(np.uint16), kept
+
+
+def vertex_normals(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
+    """(V, 3) float32 of length 1: means of the faces' normals, weighted by area."""
+    corners = vertices[faces]
+    across = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    normals = np.zeros_like(vertices, np.float64)
+    np.add.at(normals, faces, across[:, None])
+    length = np.linalg.norm(normals, axis=-1, keepdims=True)
+    return np.where(length > 0, normals / np.maximum(length, 1e-30), [0.0, 1.0, 0.0]).astype(np.float32)
+
+
+def _continuous(quaternions: np.ndarray) -> np.ndarray:
+    """(T, 4) float32 with the signs for which neighbours lie in one half, so that viewers turn the short way."""
+    flips = np.where((quaternions[1:] * quaternions[:-1]).sum(1) < 0, -1.0, 1.0)
+    signs = np.cumprod(np.concatenate([[1.0], flips]))
+    return (quaternions * signs[:, None]).astype(np.float32)
 
 
 def _rgb(colour: str, count: int) -> np.ndarray:
@@ -122,6 +166,54 @@ class _Builder:
                     {"sampler": len(self.samplers), "target": {"node": first + i, "path": "translation"}}
                 )
                 self.samplers.append({"input": times, "output": self._accessor(vertices[:, i], "VEC3", FLOAT)})
+
+    def add_body(self, sequence: PoseSequence, offset: np.ndarray, suffix: str, seconds: np.ndarray) -> None:
+        """A fitted body, moved by offset (T, 1, 3) metres, camera axes; suffix: of its bones' names."""
+        body, nodes = sequence.body, self.json["nodes"]
+        parents, rest = body.model.parents.tolist(), body.rest_joints
+        joints, weights = strongest_weights(body.model.lbs_weights)
+        vertices = body.rest_vertices.astype(np.float32)
+        inverse = np.tile(np.eye(4, dtype=np.float32), (len(rest), 1, 1))
+        inverse[:, 3, :3] = -rest
+        attributes = {
+            "POSITION": self._accessor(vertices, "VEC3", FLOAT, ARRAY_BUFFER, bounds=True),
+            "NORMAL": self._accessor(vertex_normals(vertices, body.model.faces), "VEC3", FLOAT, ARRAY_BUFFER),
+            "COLOR_0": self._accessor(_rgb(MESH_COLOUR, len(vertices)).astype(np.float32), "VEC3", FLOAT, ARRAY_BUFFER),
+            "JOINTS_0": self._accessor(joints, "VEC4", UINT16, ARRAY_BUFFER),
+            "WEIGHTS_0": self._accessor(weights, "VEC4", FLOAT, ARRAY_BUFFER),
+        }
+        corners = body.model.faces.reshape(-1).astype(np.uint32)
+        indices = self._accessor(corners, "SCALAR", UINT32, ELEMENT_ARRAY_BUFFER)
+        name, first = f"person_{sequence.person}_body", len(nodes) + 1
+        self.json["meshes"].append(
+            {"name": name, "primitives": [{"attributes": attributes, "indices": indices, "material": 0}]}
+        )
+        bones = list(range(first, first + len(rest)))
+        matrices = self._accessor(inverse.reshape(len(rest), 16), "MAT4", FLOAT)
+        self.json["skins"].append({"inverseBindMatrices": matrices, "joints": bones, "skeleton": first})
+        self.json["scenes"][0]["nodes"] += [first - 1, first]
+        nodes.append({"name": name, "mesh": len(self.json["meshes"]) - 1, "skin": len(self.json["skins"]) - 1})
+        turns = body.pose.reshape(len(body.pose), len(rest), 3)
+        places = ((rest[0] + body.transl + offset[:, 0]) @ Y_UP.T).astype(np.float32)
+        names = HUMANOID if len(HUMANOID) == len(rest) else joint_names(body)
+        times = None
+        if len(seconds) > 1:
+            times = self._accessor((seconds - self.start).astype(np.float32), "SCALAR", FLOAT, bounds=True)
+        for k, bone in enumerate(bones):
+            rotation = Rotation.from_rotvec(turns[:, k])
+            quaternions = _continuous((Rotation.from_matrix(Y_UP) * rotation if k == 0 else rotation).as_quat())
+            at = places[0] if k == 0 else rest[k] - rest[parents[k]]
+            node = {"name": names[k] + suffix, "translation": at.tolist(), "rotation": quaternions[0].tolist()}
+            children = [first + child for child, parent in enumerate(parents) if parent == k]
+            nodes.append(node | ({"children": children} if children else {}))
+            if times is not None:
+                self._animate(bone, "rotation", times, self._accessor(quaternions, "VEC4", FLOAT))
+        if times is not None:
+            self._animate(first, "translation", times, self._accessor(places, "VEC3", FLOAT))
+
+    def _animate(self, node: int, path: str, times: int, values: int) -> None:
+        self.channels.append({"sampler": len(self.samplers), "target": {"node": node, "path": path}})
+        self.samplers.append({"input": times, "output": values})
 
     def to_bytes(self) -> bytes:
         """The file: header, JSON chunk padded with spaces, binary chunk (always a multiple of 4 long)."""

@@ -10,7 +10,7 @@ from lib.joints import COCO_17, HUMAN36M_17
 from lib.lifting.keypoints.prepare import prepare_people
 from lib.lifting.lifter import Lifter, load_model
 from lib.lifting.virtual_camera import virtual_camera
-from lib.lifting.writers import WRITERS, write_poses
+from lib.lifting.writers import NEED_BODY, WRITERS, write_poses
 from lib.models.factory import build_model
 from lib.models.hgn import HGNOutput
 from smplpytorch.smplpytorch.builtin_body import build_builtin_body
@@ -259,7 +259,7 @@ def test_every_network_lifts_and_brings_the_meshes_it_has(tmp_path, model):
     np.testing.assert_allclose(straight, (pose3d - pose3d[:, :1]) @ view.rotation, atol=1e-5)
 
 
-@pytest.mark.parametrize("ending", [e for e in WRITERS if e not in (".gif", ".mp4")])
+@pytest.mark.parametrize("ending", [e for e in WRITERS if e not in (".gif", ".mp4", *NEED_BODY)])
 def test_what_a_network_without_meshes_lifts_can_be_written(tmp_path, ending):
     lifter = Lifter(save_tiny_weights(tmp_path / "w.pth.tar", NETWORKS["SimpleBaseline"]))
     sequence = lifter(pixels_of(0)[:1], SIZE)

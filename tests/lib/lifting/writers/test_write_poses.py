@@ -1,17 +1,23 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from lib.camera import y_up
 from lib.errors import UserError
-from lib.lifting.writers import WRITERS, check_output, write_poses
+from lib.lifting.writers import NEED_BODY, WRITERS, check_output, write_poses
 from lib.lifting.writers.geometry import placements, playback_rate, timeline
+from tests.bodies import resting_body
 from tests.waving_person import make_sequence
 
 
 @pytest.mark.parametrize("ending", WRITERS)
 def test_every_ending_writes_one_complete_file_for_one_frame(tmp_path, ending):
     path = tmp_path / "folder" / f"pose{ending.upper()}"
-    assert write_poses(path, [make_sequence(1)]) == [path]
+    sequence = make_sequence(1)
+    if ending in NEED_BODY:
+        sequence = replace(sequence, body=resting_body(1))
+    assert write_poses(path, [sequence]) == [path]
     assert [p.name for p in path.parent.iterdir()] == [path.name]
     assert path.stat().st_size > 100
 

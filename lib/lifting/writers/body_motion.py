@@ -1,0 +1,58 @@
+"""A fitted body's motion as the writers need it: on an even grid of frames, with the root joint's place."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.spatial.transform import Rotation, Slerp
+
+from lib.errors import UserError
+from lib.joints import SMPL_24
+from lib.lifting.fitted_body import FittedBody
+from lib.lifting.pose_sequence import PoseSequence
+
+Y_UP = np.diag([1.0, -1.0, -1.0])
+"""Camera axes to x right, y up, z towards the viewer, as `lib.camera.y_up`."""
+
+Z_UP = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0, -1.0, 0.0]])
+"""Camera axes to x right, y forward, z up."""
+
+
+@dataclass(frozen=True)
+class BodyMotion:
+    """T frames at `rate` Hz. rotations (T, K): the root's to the axes that were asked for, the others' relative to the parent;
+    root (T, 3) metres, in these axes: where the root joint is."""
+
+    rotations: list[Rotation]
+    root: np.ndarray
+    rate: float
+
+
+def body_of(sequence: PoseSequence, path: object) -> FittedBody:
+    """The sequence's body; UserError, naming the output, where none was fitted."""
+    if sequence.body is None:
+        raise UserError(f"{path}: this format holds a fitted body; add --fit-body")
+    return sequence.body
+
+
+def body_motion(sequence: PoseSequence, offset: np.ndarray, axes: np.ndarray) -> BodyMotion:
+    """The motion of the sequence's body, moved by offset (T, 1, 3) metres, camera axes; axes (3, 3): camera axes to the file's.
+
+    Missing frames in between are interpolated, rotations along the shortest way; where none is missing, all stay as they are.
+    """
+    body, frames = sequence.body, sequence.frames
+    joints = body.pose.reshape(len(body.pose), -1, 3)
+    rotations = [Rotation.from_rotvec(joints[:, k]) for k in range(joints.shape[1])]
+    rotations[0] = Rotation.from_matrix(axes) * rotations[0]
+    root = (body.rest_joints[0] + body.transl + offset[:, 0]) @ axes.T
+    step = 1 if len(frames) == 1 else int(np.median(np.diff(frames)))
+    grid = np.arange(frames[0], frames[-1] + 1, step)
+    if not np.array_equal(grid, frames):
+        rotations = [Slerp(frames, rotation)(grid) for rotation in rotations]
+        root = np.stack([np.interp(grid, frames, column) for column in root.T], axis=-1)
+    return BodyMotion(rotations, root, sequence.fps / step)
+
+
+def joint_names(body: FittedBody) -> tuple[str, ...]:
+    """SMPL's names, or numbers for a body with other joints."""
+    count = len(body.model.parents)
+    return SMPL_24.names if count == len(SMPL_24) else tuple(f"joint_{k}" for k in range(count))

@@ -1,0 +1,181 @@
+"""Files that hold a fitted body, read back by other readers than the code that wrote them."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from scipy.spatial.transform import Rotation
+
+from data.AMASS.motion import read_motion
+from data.Mocap.bvh import read_bvh
+from data.Mocap.skeleton import forward_kinematics
+from lib.errors import UserError
+from lib.joints import HUMAN36M_17, SMPL_24
+from lib.lifting.fitted_body import FittedBody
+from lib.lifting.pose_sequence import PoseSequence
+from lib.lifting.writers import write_poses
+from lib.lifting.writers.glb import vertex_normals
+from smplpytorch.smplpytorch.pytorch.smpl_layer import SMPL_Layer
+from tests.bodies import tiny_body
+from tests.lib.lifting.writers.test_write_glb import read_glb
+
+T, K = 7, 24
+AMASS_AXES = np.array([[1, 0, 0], [0, 0, 1], [0, -1, 0]])  # right, forward, up
+
+
+@pytest.fixture(scope="module")
+def model():
+    """Without pose blend shapes, which no skin holds, and with SMPL's four joints per vertex at most."""
+    body = tiny_body()
+    weights = np.where(body.lbs_weights >= np.sort(body.lbs_weights, axis=1)[:, [-4]], body.lbs_weights, 0)
+    return replace(body, posedirs=0 * body.posedirs, lbs_weights=weights / weights.sum(1, keepdims=True))
+
+
+@pytest.fixture
+def sequence(model):
+    rng = np.random.default_rng(0)
+    pose = 0.5 * rng.normal(size=(1, 3 * K)) + 0.2 * rng.normal(size=(T, 3 * K))
+    pose[:, 66:] = 0  # SMPL+H has no such joints
+    pose[:, :3] += Rotation.from_euler("x", 180, degrees=True).as_rotvec()
+    betas = np.array([1.0, -0.5, *np.zeros(8)])
+    body = FittedBody(model, pose, betas, rng.normal(0, 0.1, (T, 3)), np.zeros((17, 3)), np.full(T, 0.01))
+    zeros = np.zeros((T, 17, 3))
+    root = np.array([0.5, 0.2, 4.0]) + np.arange(T)[:, None] * [0.1, 0, 0.05]
+    return PoseSequence(zeros, zeros[..., :2], HUMAN36M_17, 30.0, (100, 100), root=root, body=body)
+
+
+def vertices(model, pose, betas, transl):
+    """(T, V, 3) by the plain layer."""
+    betas = np.tile(betas, (len(pose), 1))
+    return SMPL_Layer(model, torch.float64)(*map(torch.as_tensor, (pose, betas, transl)))[0].numpy()
+
+
+def in_camera(sequence):
+    """(T, V, 3) metres, camera axes, absolute."""
+    body = sequence.body
+    return vertices(body.model, body.pose, body.betas, body.transl + sequence.root)
+
+
+def test_an_amass_file_comes_back_through_the_importer_with_the_same_surface(sequence, model, tmp_path):
+    assert write_poses(tmp_path / "walk_poses.npz", [sequence]) == [tmp_path / "walk_poses.npz"]
+    motion = read_motion(tmp_path / "walk_poses.npz", 30.0)
+    assert (motion.rate, motion.gender, motion.model) == (30.0, "neutral", "smplh")
+    np.testing.assert_array_equal(motion.betas, sequence.body.betas)
+    np.testing.assert_allclose(motion.pose[:, 3:], sequence.body.pose[:, 3:], atol=1e-14)
+    again = vertices(model, motion.pose, motion.betas, motion.trans)
+    np.testing.assert_allclose(again, in_camera(sequence) @ AMASS_AXES.T, atol=1e-9)
+
+
+def test_amass_files_have_the_keys_and_widths_of_the_data_set(sequence, tmp_path):
+    write_poses(tmp_path / "walk_poses.npz", [sequence])
+    with np.load(tmp_path / "walk_poses.npz") as z:
+        shapes = {name: z[name].shape for name in z.files}
+        assert float(z["mocap_framerate"]) == 30.0
+        assert str(z["gender"]) == "neutral"
+    assert shapes == {
+        "poses": (T, 156), "betas": (16,), "trans": (T, 3), "dmpls": (T, 8), "gender": (), "mocap_framerate": ()
+    }  # fmt: skip
+
+
+def test_each_person_has_an_amass_file_and_missing_frames_are_turned_through(sequence, tmp_path):
+    gap = sequence.rows([0, 1, 3, 4])
+    written = write_poses(tmp_path / "x_poses.npz", [gap, replace(sequence, person=4)])
+    assert [p.name for p in written] == ["x_person_0_poses.npz", "x_person_4_poses.npz"]
+    motion = read_motion(written[0], 30.0)
+    assert len(motion.pose) == 5
+    a, middle, b = (Rotation.from_rotvec(motion.pose[t, 3:6]) for t in (1, 2, 3))
+    assert (a.inv() * middle).magnitude() == pytest.approx((a.inv() * b).magnitude() / 2)
+    np.testing.assert_allclose(motion.trans[2], (motion.trans[1] + motion.trans[3]) / 2)
+
+
+def test_a_format_for_bodies_needs_a_body(sequence, tmp_path):
+    with pytest.raises(UserError, match=r"x_poses.npz: this format holds a fitted body; add --fit-body"):
+        write_poses(tmp_path / "x_poses.npz", [replace(sequence, body=None)])
+    assert not list(tmp_path.iterdir())
+    write_poses(tmp_path / "poses.npz", [replace(sequence, body=None)])
+    with np.load(tmp_path / "poses.npz") as z:
+        assert "pose3d" in z.files
+
+
+def test_a_bvh_file_has_the_bodys_bones_and_puts_every_joint_where_it_is(sequence, tmp_path):
+    write_poses(tmp_path / "a.bvh", [sequence])
+    clip = read_bvh(tmp_path / "a.bvh")
+    positions, _ = forward_kinematics(clip)
+    body = sequence.body
+    places = joint_places(body, body.transl + sequence.root) @ np.diag([1, -1, -1]) * 100
+    assert clip.fps == pytest.approx(sequence.fps, rel=1e-5)
+    for k, name in enumerate(SMPL_24.names):
+        np.testing.assert_allclose(positions[:, clip.skeleton.names.index(name)], places[:, k], atol=2e-3)
+
+
+def joint_places(body, transl):
+    """(T, K, 3) metres, by the plain layer."""
+    betas = np.tile(body.betas, (len(body.pose), 1))
+    return SMPL_Layer(body.model, torch.float64)(*map(torch.as_tensor, (body.pose, betas, transl)))[1].numpy()
+
+
+def test_a_glb_file_has_the_whole_skin_and_poses_it_as_the_body(sequence, tmp_path):
+    write_poses(tmp_path / "a.glb", [sequence])
+    content, accessor = read_glb(tmp_path / "a.glb")
+    (mesh,) = content["meshes"]
+    attributes = mesh["primitives"][0]["attributes"]
+    weights, joints = accessor(attributes["WEIGHTS_0"]), accessor(attributes["JOINTS_0"])
+    np.testing.assert_allclose(weights.sum(1), 1, atol=1e-6)
+    assert joints.max() < K
+    np.testing.assert_allclose(np.linalg.norm(accessor(attributes["NORMAL"]), axis=1), 1, atol=1e-5)
+    whole = in_camera(sequence) @ np.diag([1, -1, -1])
+    for t in (0, 3, T - 1):
+        np.testing.assert_allclose(posed_skin(content, accessor, t / sequence.fps), whole[t], atol=1e-4)
+
+
+def posed_skin(content, accessor, seconds):
+    """Vertices (V, 3) of the only skin at a moment, by glTF's rules."""
+    nodes = [dict(node) for node in content["nodes"]]
+    (animation,) = content["animations"]
+    for channel in animation["channels"]:
+        sampler, target = animation["samplers"][channel["sampler"]], channel["target"]
+        times, values = accessor(sampler["input"])[:, 0], accessor(sampler["output"])
+        nodes[target["node"]][target["path"]] = values[np.abs(times - seconds).argmin()]
+    world = {}
+
+    def place(index, above):
+        node, own = nodes[index], np.eye(4)
+        own[:3, :3] = Rotation.from_quat(node.get("rotation", [0, 0, 0, 1])).as_matrix()
+        own[:3, 3] = node.get("translation", [0, 0, 0])
+        world[index] = above @ own
+        for child in node.get("children", []):
+            place(child, world[index])
+
+    for index in content["scenes"][0]["nodes"]:
+        place(index, np.eye(4))
+    (skin,) = content["skins"]
+    inverse = accessor(skin["inverseBindMatrices"]).reshape(-1, 4, 4).transpose(0, 2, 1)
+    matrices = np.stack([world[j] for j in skin["joints"]]) @ inverse
+    attributes = content["meshes"][0]["primitives"][0]["attributes"]
+    joints, weights = accessor(attributes["JOINTS_0"]), accessor(attributes["WEIGHTS_0"])
+    points = accessor(attributes["POSITION"])
+    blended = np.einsum("vn,vnij->vij", weights, matrices[joints])
+    return np.einsum("vij,vj->vi", blended[:, :3, :3], points) + blended[:, :3, 3]
+
+
+def test_bones_are_named_as_other_programs_name_them_and_apart_for_several_people(sequence, tmp_path):
+    write_poses(tmp_path / "a.glb", [sequence])
+    names = [node["name"] for node in read_glb(tmp_path / "a.glb")[0]["nodes"]]
+    assert {"hips", "leftUpperLeg", "rightLowerArm", "head", "person_0_body"} <= set(names)
+    write_poses(tmp_path / "b.glb", [sequence, replace(sequence, person=1)])
+    names = [node["name"] for node in read_glb(tmp_path / "b.glb")[0]["nodes"]]
+    assert len(names) == len(set(names)) == 2 * (K + 1)
+
+
+def test_one_frame_of_a_body_is_a_still_skin(sequence, tmp_path):
+    write_poses(tmp_path / "a.glb", [sequence.rows([2])])
+    content, _ = read_glb(tmp_path / "a.glb")
+    assert "animations" not in content
+
+
+def test_normals_point_outwards(model):
+    normals = vertex_normals(model.v_template, model.faces)
+    head = model.v_template[:, 1] > 0.4
+    outwards = model.v_template[head] - model.v_template[head].mean(0)
+    assert ((normals[head] * outwards).sum(1) > 0).mean() > 0.95
