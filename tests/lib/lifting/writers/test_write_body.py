@@ -28,7 +28,8 @@ AMASS_AXES = np.array([[1, 0, 0], [0, 0, 1], [0, -1, 0]])  # right, forward, up
 def model():
     """Without pose blend shapes, which no skin holds, and with SMPL's four joints per vertex at most."""
     body = tiny_body()
-    weights = np.where(body.lbs_weights >= np.sort(body.lbs_weights, axis=1)[:, [-4]], body.lbs_weights, 0)
+    weights = body.lbs_weights.copy()
+    np.put_along_axis(weights, np.argsort(weights, axis=1)[:, :-4], 0.0, axis=1)
     return replace(body, posedirs=0 * body.posedirs, lbs_weights=weights / weights.sum(1, keepdims=True))
 
 
