@@ -6,12 +6,14 @@ from lib.errors import UserError
 from lib.lifting.footage import Footage
 from lib.lifting.pose_sequence import PoseSequence
 from lib.lifting.writers.amass import write_amass
+from lib.lifting.writers.angles import write_angles
 from lib.lifting.writers.bvh import write_bvh
 from lib.lifting.writers.glb import write_glb
 from lib.lifting.writers.html import write_html
 from lib.lifting.writers.obj import write_obj
 from lib.lifting.writers.png import write_png
 from lib.lifting.writers.tables import write_csv, write_json, write_npz
+from lib.lifting.writers.trc import write_trc
 from lib.lifting.writers.video import write_gif, write_mp4
 
 WRITERS = {
@@ -19,6 +21,8 @@ WRITERS = {
     "_poses.npz": write_amass,
     ".json": write_json,
     ".csv": write_csv,
+    "_angles.csv": write_angles,
+    ".trc": write_trc,
     ".bvh": write_bvh,
     ".obj": write_obj,
     ".glb": write_glb,
@@ -29,7 +33,7 @@ WRITERS = {
 }
 """Ending of the file name -> function(path, sequences) that returns the paths of the files it wrote; the longest counts."""
 
-NEED_BODY = ("_poses.npz",)
+NEED_BODY = ("_poses.npz", "_angles.csv")
 """Those that can only be written where a body was fitted."""
 
 
@@ -55,7 +59,7 @@ def write_poses(path: str | Path, sequences: list[PoseSequence], footage: Footag
     """Write the persons' sequences in the format that the ending of `path` names; returns the files written.
 
     footage: the images that they were found in, for formats that show them (SHOWS_IMAGES). All sequences share joint
-    set, fps and image size. Some formats write several files beside `path`: .obj one per frame, .bvh one per person.
+    set, fps and image size. Some formats write several files beside `path`: .obj one per frame, .bvh and .trc one per person.
     UserError for an unknown ending, nothing to write, or a place that cannot be written.
     """
     path = check_output(path)

@@ -22,7 +22,7 @@ from lib.joints import JointSet
 from lib.lifting.fitted_body import FittedBody
 from lib.lifting.pose_sequence import PoseSequence
 from lib.lifting.writers.body_motion import Y_UP, BodyMotion, body_motion, joint_names
-from lib.lifting.writers.geometry import placements
+from lib.lifting.writers.geometry import evenly, placements
 
 UP, DOWN, RIGHT, LEFT = np.array([[0, 1, 0], [0, -1, 0], [-1, 0, 0], [1, 0, 0]], np.float64)
 END_SITE = 5.0
@@ -53,7 +53,7 @@ def write_bvh(path: Path, sequences: list[PoseSequence]) -> list[Path]:
             motion = body_motion(sequence, offset, Y_UP)
             text = _text(body_joints(sequence.body, motion), 100 * motion.root, motion.rate)
         else:
-            points, rate = _evenly(sequence.frames, sequence.pose3d + offset, sequence.fps)
+            points, rate = evenly(sequence.frames, sequence.pose3d + offset, sequence.fps)
             points = y_up(points) * 100
             text = _text(bvh_joints(points, sequence.joint_set), points[:, sequence.joint_set.root], rate)
         with replacing(target) as temporary:
@@ -166,14 +166,6 @@ def _best_fit(rest: np.ndarray, bones: np.ndarray) -> Rotation:
     u, _, vt = np.linalg.svd(np.einsum("tki,kj->tij", direction, rest))
     u[..., -1] *= np.linalg.det(u @ vt)[:, None]
     return Rotation.from_matrix(u @ vt)
-
-
-def _evenly(frames: np.ndarray, points: np.ndarray, fps: float) -> tuple[np.ndarray, float]:
-    """Points (T, J, 3) at frame numbers (T,) -> the same on an even grid of frames, and its frames per second."""
-    step = 1 if len(frames) == 1 else int(np.median(np.diff(frames)))
-    grid = np.arange(frames[0], frames[-1] + 1, step)
-    flat = [np.interp(grid, frames, column) for column in points.reshape(len(frames), -1).T]
-    return np.stack(flat, axis=-1).reshape(len(grid), *points.shape[1:]), fps / step
 
 
 def _text(joints: list[BvhJoint], positions: np.ndarray, rate: float) -> str:

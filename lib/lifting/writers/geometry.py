@@ -30,3 +30,11 @@ def timeline(sequences: list[PoseSequence]) -> np.ndarray:
 def playback_rate(frames: np.ndarray, fps: float) -> float:
     """Frames per second at which `frames` (T,), numbers of an input with `fps`, play at the input's own speed."""
     return fps / float(np.median(np.diff(frames))) if len(frames) > 1 else fps
+
+
+def evenly(frames: np.ndarray, points: np.ndarray, fps: float) -> tuple[np.ndarray, float]:
+    """Points (T, J, 3) at frame numbers (T,) -> the same on an even grid of frames, and its frames per second."""
+    step = 1 if len(frames) == 1 else int(np.median(np.diff(frames)))
+    grid = np.arange(frames[0], frames[-1] + 1, step)
+    flat = [np.interp(grid, frames, column) for column in points.reshape(len(frames), -1).T]
+    return np.stack(flat, axis=-1).reshape(len(grid), *points.shape[1:]), fps / step

@@ -1,5 +1,6 @@
 """Files that hold a fitted body, read back by other readers than the code that wrote them."""
 
+import csv
 from dataclasses import replace
 
 import numpy as np
@@ -13,12 +14,14 @@ from data.Mocap.skeleton import forward_kinematics
 from lib.errors import UserError
 from lib.joints import HUMAN36M_17, SMPL_24
 from lib.lifting.fitted_body import FittedBody
+from lib.lifting.joint_angles import joint_angles
 from lib.lifting.pose_sequence import PoseSequence
 from lib.lifting.writers import write_poses
 from lib.lifting.writers.glb import vertex_normals
 from smplpytorch.smplpytorch.pytorch.smpl_layer import SMPL_Layer
 from tests.bodies import tiny_body
 from tests.lib.lifting.writers.test_write_glb import read_glb
+from tests.waving_person import make_sequence
 
 T, K = 7, 24
 AMASS_AXES = np.array([[1, 0, 0], [0, 0, 1], [0, -1, 0]])  # right, forward, up
@@ -180,3 +183,35 @@ def test_normals_point_outwards(model):
     head = model.v_template[:, 1] > 0.4
     outwards = model.v_template[head] - model.v_template[head].mean(0)
     assert ((normals[head] * outwards).sum(1) > 0).mean() > 0.95
+
+
+def test_angles_are_written_with_their_names_units_and_times(sequence, tmp_path):
+    write_poses(tmp_path / "a_angles.csv", [sequence.rows([0, 2]), replace(sequence, person=1)])
+    with open(tmp_path / "a_angles.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["person"], row["frame"]) for row in rows[:3]] == [("0", "0"), ("0", "2"), ("1", "0")]
+    assert float(rows[1]["time_s"]) == pytest.approx(2 / 30, abs=1e-4)
+    angles = joint_angles(sequence.body.pose)
+    assert {f"{name}_deg" for name in angles} == set(rows[0]) - {"person", "frame", "time_s"}
+    assert float(rows[1]["L_knee_flexion_deg"]) == pytest.approx(angles["L_knee_flexion"][2], abs=0.01)
+
+
+def test_markers_are_written_in_the_layout_that_opensim_reads(tmp_path):
+    sequence = make_sequence(6).rows([0, 1, 3, 4])
+    write_poses(tmp_path / "a.trc", [sequence])
+    lines = [line.split("\t") for line in (tmp_path / "a.trc").read_text().splitlines()]
+    assert lines[0] == ["PathFileType", "4", "(X/Y/Z)", "a.trc"]
+    header = dict(zip(lines[1], lines[2], strict=True))
+    assert (header["NumFrames"], header["NumMarkers"], header["Units"]) == ("5", "17", "m")
+    assert float(header["DataRate"]) == sequence.fps
+    assert lines[3][:6] == ["Frame#", "Time", "Pelvis", "", "", "R_Hip"]
+    assert lines[4][:5] == ["", "", "X1", "Y1", "Z1"]
+    assert lines[5] == [""]
+    values = np.array(lines[6:], float)
+    assert values.shape == (5, 2 + 3 * 17)
+    np.testing.assert_allclose(values[:, 0], np.arange(1, 6))
+    np.testing.assert_allclose(values[:, 1], np.arange(5) / sequence.fps, atol=1e-5)
+    markers = values[:, 2:].reshape(5, 17, 3)
+    place = 0 if sequence.root is None else sequence.root[:, None]
+    np.testing.assert_allclose(markers[[0, 1, 3, 4]], (sequence.pose3d + place) * [1, -1, -1], atol=1e-5)
+    np.testing.assert_allclose(markers[2], (markers[1] + markers[3]) / 2, atol=2e-5)
