@@ -7,7 +7,7 @@ across the picture's width, y in [-h/w, h/w].
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -91,10 +91,13 @@ def turned_to(aim: "np.ndarray | torch.Tensor") -> "np.ndarray | torch.Tensor":
 
     `turned = rotation @ camera`: the virtual camera that looks at a person, without roll. NumPy or PyTorch.
     """
+    stack: Any
     if isinstance(aim, np.ndarray):
         stack = np.stack
     else:
-        from torch import stack  # late: commands that only print their help do not wait for it
+        import torch  # late: commands that only print their help do not wait for it
+
+        stack = torch.stack
     x, y, z = (aim[..., i] for i in range(3))
     across = (x * x + z * z) ** 0.5
     length = (across * across + y * y) ** 0.5

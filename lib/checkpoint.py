@@ -12,6 +12,7 @@ import struct
 import warnings
 import zipfile
 from collections import Counter, OrderedDict
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -101,7 +102,7 @@ def load_state(model: nn.Module, state: dict[str, torch.Tensor], source: str | P
     model.load_state_dict(state)
 
 
-_RELEASED_NAMES = [
+_RELEASED_NAMES: list[tuple[str, str | Callable[[re.Match[str]], str]]] = [
     (r"gconv_input\.0\.", "input_conv."),
     (r"gconv_layers_(\d)_(\d)\.0\.gconv(\d)\.", lambda m: f"stages.{int(m[2]) - 1}.{int(m[1]) - 1}.res.conv{m[3]}."),
     (r"gconv_layers_(\d)_(\d)\.1\.nonlocal1\.", lambda m: f"stages.{int(m[2]) - 1}.{int(m[1]) - 1}.non_local."),
@@ -157,7 +158,8 @@ class _NumpyDtype:
     """Stands in for numpy.dtype in released checkpoints."""
 
     def __init__(self, name="f4", *_):
-        self.name, self.order = str(name), "="
+        self.name = str(name)
+        self.order: Any = "="
 
     def __setstate__(self, state):
         self.order = str(state[1])

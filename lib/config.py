@@ -281,7 +281,7 @@ def _build(cls: type, tree: Any, prefix: str, source: str | Path) -> Any:
 
 def _convert(value: Any, wanted: Any, name: str, source: str | Path) -> Any:
     """`value` as type `wanted`, or the UserError that says what was expected."""
-    if dataclasses.is_dataclass(wanted):
+    if isinstance(wanted, type) and dataclasses.is_dataclass(wanted):
         return _build(wanted, value, name + ".", source)
     origin = get_origin(wanted)
     if origin is Literal and value in get_args(wanted) and isinstance(value, str):
@@ -330,7 +330,7 @@ def _is_huge(value: Any) -> bool:
 
 def _rules_of_networks(m: ModelConfig) -> list[tuple[str, Any, bool, str]]:
     """(key, value, whether it holds, what is right) for the keys of MODEL that depend on each other."""
-    rules = []
+    rules: list[tuple[str, Any, bool, str]] = []
     for key in ("scales", "fusion", "modulation", "attention") if m.name != "HGN" else ():
         value, default = (str(getattr(config, key)).lower() for config in (m, ModelConfig))  # as YAML spells them
         rules.append((f"MODEL.{key}", value, value == default, f"{default} for {m.name}: it is an option of HGN"))

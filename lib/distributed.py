@@ -154,7 +154,7 @@ def distribute(model: nn.Module, sync_bn: bool) -> DistributedDataParallel:
                 module.__class__ = GlobalBatchNorm1d  # same parameters and buffers, which others may hold already
     names = signature(DistributedDataParallel).parameters
     # Running statistics need not travel before every step; the argument's name has changed between versions of torch.
-    fixed = {"forward_sync_buffers" if "forward_sync_buffers" in names else "broadcast_buffers": False}
+    fixed: dict[str, Any] = {"forward_sync_buffers" if "forward_sync_buffers" in names else "broadcast_buffers": False}
     return DistributedDataParallel(model, [device] if device.type == "cuda" else None, **fixed)
 
 
@@ -167,6 +167,10 @@ class GlobalBatchNorm1d(nn.BatchNorm1d):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         if not self.training:
             return super().forward(x)
+        assert self.running_mean is not None
+        assert self.running_var is not None
+        assert self.num_batches_tracked is not None
+        assert self.momentum is not None  # all four are None only where no statistics are kept
         rows = x.to(self.running_mean.dtype)  # under autocast x may be of half precision
         y, mean, var, count = _NormalizeOverRanks.apply(rows, self.weight, self.bias, self.eps)
         self.running_mean.lerp_(mean, self.momentum)

@@ -94,7 +94,7 @@ def newest_runs(parent: Path) -> list[RunDir]:
     for path in parent.glob("exp_*/checkpoint/*.pth.tar"):
         root = path.parent.parent
         written[root] = max(written.get(root, 0), path.stat().st_mtime_ns)
-    return [RunDir(root) for root in sorted(written, key=written.get, reverse=True)]
+    return [RunDir(root) for root in sorted(written, key=written.__getitem__, reverse=True)]
 
 
 def find_last_run(cfg: Config) -> RunDir:

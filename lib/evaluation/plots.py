@@ -49,7 +49,8 @@ def plot_pose2d(axes: Axes, pose2d: np.ndarray, joint_set: JointSet, hollow: np.
     for (a, b), colour in zip(joint_set.bones, colours, strict=True):
         axes.plot(*pose2d[[a, b]].T, color=colour, linewidth=2)
     hollow = np.zeros(len(pose2d), bool) if hollow is None else hollow
-    axes.scatter(*pose2d.T, s=14, facecolors=np.where(hollow, "white", "black"), edgecolors="black", zorder=3)
+    x, y = pose2d.T
+    axes.scatter(x, y, s=14, facecolors=np.where(hollow, "white", "black"), edgecolors="black", zorder=3)
     axes.set_aspect("equal", adjustable="datalim")
     if not axes.yaxis_inverted():
         axes.invert_yaxis()
@@ -153,6 +154,7 @@ def draw_mesh(
         frame_3d(axes, everything, view)
         axes.set_title(f"mesh, {name} (grid {GRID} m)")
     if pose3d is not None:
+        assert joint_set is not None  # it comes with pose3d
         axes = figure.add_subplot(1, columns, columns, projection="3d")
         plot_pose3d(axes, pose3d, joint_set)
         frame_3d(axes, everything, VIEWS["front"])
@@ -198,7 +200,7 @@ def _curves(curves: dict[str, list[tuple]], title: str, ylabel: str) -> tuple[Fi
             # a marker as well, so that the first epoch, a line of one point, can be seen
             axes.plot(*zip(*points, strict=True), marker=".", linewidth=1.5, label=name)
     axes.set(title=title, xlabel="epoch", ylabel=ylabel)
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.get_major_locator().set_params(integer=True)  # type: ignore[call-arg]  # the default one is a MaxNLocator
     axes.grid(alpha=0.3)
     if axes.lines:
         axes.legend()

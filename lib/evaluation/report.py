@@ -86,7 +86,7 @@ def evaluate(
     errors = scoring.joint_errors(poses, truth, root)
     aligned = pa_mpjpe(poses, truth)
     names, first, index = np.unique(actions, return_index=True, return_inverse=True)
-    further = {}
+    further: dict[str, Any] = {}
     if sequences is not None and scoring.further is not None:
         further |= scoring.further(poses, truth, actions, sequences)
     velocity = None

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from lib.camera import y_up
 from lib.files import replacing
@@ -18,7 +19,7 @@ def save_skeleton_obj(path: str | Path, pose3d: np.ndarray, bones: tuple[tuple[i
     save_objects(path, [("skeleton", "l", pose3d, bones)])
 
 
-def save_objects(path: str | Path, objects: list[tuple[str, str, np.ndarray, np.ndarray]]) -> None:
+def save_objects(path: str | Path, objects: list[tuple[str, str, np.ndarray, ArrayLike]]) -> None:
     """objects: (name, "f" or "l", points (N, 3) camera axes, elements (M, corners) counted from 0)."""
     lines, first = ["# metres, Y up"], 1
     for name, kind, points, elements in objects:

@@ -133,7 +133,9 @@ def _tree_permutations(parents: list[np.ndarray]) -> list[np.ndarray]:
     """Lay the levels out as a binary tree, coarsest level in its own order; see `Coarsening.permutations`."""
     permutations = [np.arange(int(parents[-1].max()) + 1)]
     for parent in reversed(parents):
-        children = [[] for _ in range(len(permutations[0]))]  # by node number of the coarser, padded level
+        children: list[list[int]] = [
+            [] for _ in range(len(permutations[0]))
+        ]  # by node number of the coarser, padded level
         for child, node in enumerate(parent.tolist()):
             children[node].append(child)
         layout, padding = [], len(parent)

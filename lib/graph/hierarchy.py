@@ -51,12 +51,12 @@ def _read(path: Path) -> list[GraphScale]:
 
 
 def _write(path: Path, scales: list[GraphScale]) -> None:
-    arrays = {"count": np.array(len(scales))}
+    arrays: dict[str, np.ndarray] = {"count": np.array(len(scales))}
     for i, scale in enumerate(scales):
         arrays |= {f"{i}_adjacency": scale.adjacency, f"{i}_real_nodes": scale.real_nodes}
-        if scale.pooling is not None:
+        if scale.pooling is not None and scale.faces is not None:
             p = scale.pooling
             arrays |= {f"{i}_data": p.data, f"{i}_indices": p.indices, f"{i}_indptr": p.indptr}
             arrays |= {f"{i}_shape": np.array(p.shape), f"{i}_faces": scale.faces}
     with replacing(path) as temporary:
-        np.savez(temporary, **arrays)
+        np.savez(temporary, **arrays)  # type: ignore[arg-type]  # the stubs also match them with `allow_pickle: bool`

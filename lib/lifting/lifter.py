@@ -210,7 +210,7 @@ def _load(weights: str | Path, smpl_dir: str | Path | None) -> tuple[nn.Module, 
     if names != HUMAN36M_17.names:
         raise UserError(f"{path}: was trained on other joints ({', '.join(names[:3])}, ...), Human3.6M's 17 are needed")
     trained = config_from_dict(content["config"], path).MODEL if "config" in content else cfg.MODEL
-    return model, tuple(scale.faces for scale in scales[1:]), trained
+    return model, tuple(scale.faces for scale in scales[1:] if scale.faces is not None), trained
 
 
 def _checked_keypoints(keypoints: np.ndarray, joint_set: str) -> np.ndarray:

@@ -48,7 +48,7 @@ def without_far_joints(k: Keypoints) -> tuple[Keypoints, list[str]]:
     if k.image_size is None:
         return k, []
     size = np.asarray(k.image_size, np.float64)
-    far = (np.abs(k.xy - size / 2) > (0.5 + FAR) * size).any(-1)
+    far: np.ndarray = np.any(np.abs(k.xy - size / 2) > (0.5 + FAR) * size, axis=-1)
     known = np.isfinite(k.xy).all(-1)
     if not far.any() or far.sum() > MAX_OUTSIDE * known.sum():
         return k, []

@@ -82,7 +82,7 @@ def virtual_camera(
 
     rays = (pixels - [cx, cy]) / f
     rays = np.concatenate([rays, np.ones_like(rays[..., :1])], axis=-1)
-    rotation = turned_to(smooth((rays.min(1) + rays.max(1)) / 2))
+    rotation = np.asarray(turned_to(smooth((rays.min(1) + rays.max(1)) / 2)))
     seen = rays @ rotation.transpose(0, 2, 1)
     seen = seen[..., :2] / seen[..., 2:]
     size = np.exp(smooth(np.log(np.ptp(seen, axis=1).max(-1))))

@@ -3,7 +3,7 @@
 import copy
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from torch import nn
 
@@ -17,7 +17,7 @@ from lib.models.baselines.modulated_gcn import ModulatedGCN
 from lib.models.baselines.sem_gcn import SemGCN
 from lib.models.baselines.simple_baseline import SimpleBaseline
 from lib.models.folded import fold
-from lib.models.hgn import HGN, STAGES
+from lib.models.hgn import HGN, STAGES, Block
 from lib.models.modulated_graph_conv import ModulatedSemGraphConv
 from lib.models.non_local import NonLocal
 from lib.models.sem_graph_conv import SemGraphConv
@@ -69,13 +69,13 @@ def can_fold(model: nn.Module) -> bool:
         isinstance(model, HGN)
         and len(model.outputs) == 3
         and all(type(output) is SemGraphConv for output in model.outputs)
-        and all(type(block.non_local) is NonLocal for stage in model.stages for block in stage)
+        and all(type(block.non_local) is NonLocal for stage in model.stages for block in cast(list[Block], stage))
     )
 
 
 def build_predictor(model: nn.Module) -> nn.Module:
     """A copy of the network in evaluation mode, folded where that is known."""
-    return fold(model) if can_fold(model) else copy.deepcopy(model).eval()
+    return fold(cast(HGN, model)) if can_fold(model) else copy.deepcopy(model).eval()
 
 
 def find_weights(cfg: Config) -> Path:

@@ -16,12 +16,13 @@ no size of the batch in them, so that `lib.lifting.export` can trace them.
 """
 
 import copy
+from typing import cast
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from lib.models.hgn import HGN, Block, Fusion, HGNOutput
+from lib.models.hgn import HGN, Block, Fusion, HGNOutput, NodeTransfer
 from lib.models.non_local import NonLocal
 from lib.models.sem_graph_conv import GraphConv, SemGraphConv
 
@@ -46,25 +47,28 @@ class FoldedHGN(nn.Module):
     def __init__(self, model: HGN):
         super().__init__()
         self.input = FoldedInput(model.input_conv)
-        projection = torch.cat([torch.cat(tuple(output.weight), 1) for output in model.outputs], 1)  # (C, 6 S)
-        *stages, last = model.stages
+        outputs, model_stages = cast(list[SemGraphConv], model.outputs), cast(list[list[Block]], model.stages)
+        projection = torch.cat([torch.cat(tuple(output.weight), 1) for output in outputs], 1)  # (C, 6 S)
+        *stages, last = model_stages
         self.stages = nn.ModuleList(nn.ModuleList(FoldedBlock(block) for block in stage) for stage in stages)
         self.stages.append(nn.ModuleList(FoldedBlock(block, projection) for block in last))
         # What a block adds to all nodes alike is left to the fusion behind it, which adds constants anyway.
         shifts = [[torch.zeros_like(projection[:, 0])]]
-        shifts += [[output_map(block.non_local)[1] for block in stage] for stage in model.stages]
-        *fusions, last_fusion = model.fusions
+        shifts += [[output_map(cast(NonLocal, block.non_local))[1] for block in stage] for stage in model_stages]
+        *fusions, last_fusion = cast(list[Fusion], model.fusions)
         self.fusions = nn.ModuleList(FoldedFusion(f, shift) for f, shift in zip(fusions, shifts, strict=False))
         self.outputs = nn.ModuleList(
             FoldedOutput(layer, getattr(model, f"real_nodes_{t}"), t, last_fusion, shifts[-1])
-            for t, layer in enumerate(model.outputs)
+            for t, layer in enumerate(outputs)
         )
 
     def forward(self, pose2d: torch.Tensor) -> HGNOutput:
         """As HGN: pose2d (B, J, 2) in normalized image coordinates (lib.camera) to root-relative 3D in metres."""
         features = [self.input(pose2d)]
         for fusion, stage in zip(self.fusions, self.stages, strict=True):
-            features = [block(x) for block, x in zip(stage, fusion(features), strict=True)]
+            # torch types the entries of a ModuleList as Module, these are ModuleLists
+            blocks = zip(stage, fusion(features), strict=True)  # type: ignore[call-overload]
+            features = [block(x) for block, x in blocks]
         numbers = torch.cat(features, dim=1).split(NUMBERS, dim=2)
         pose3d, *meshes = (output(x) for output, x in zip(self.outputs, numbers, strict=True))
         return HGNOutput(pose3d, tuple(meshes))
@@ -72,6 +76,9 @@ class FoldedHGN(nn.Module):
 
 class FoldedInput(nn.Module):
     """The input convolution: (B, J, 2) to (B, J, C) by one (2 J, J C) matrix."""
+
+    weight: torch.Tensor
+    bias: torch.Tensor
 
     def __init__(self, layer: GraphConv):
         super().__init__()
@@ -90,6 +97,11 @@ class FoldedInput(nn.Module):
 
 class FoldedConv(nn.Module):
     """GraphConv: (B, N, C) to (B, N, C)."""
+
+    own: torch.Tensor
+    others: torch.Tensor
+    weight: torch.Tensor
+    bias: torch.Tensor
 
     def __init__(self, layer: GraphConv):
         super().__init__()
@@ -110,10 +122,14 @@ class FoldedBlock(nn.Module):
     With a projection (C, P), as in the last stage: (B, N, C) to (B, N, P), the block's output times the projection.
     """
 
+    weight: torch.Tensor
+    bias: torch.Tensor
+
     def __init__(self, block: Block, projection: torch.Tensor | None = None):
         super().__init__()
         self.conv1, self.conv2 = FoldedConv(block.res.conv1), FoldedConv(block.res.conv2)
-        layer, (W, _) = block.non_local, output_map(block.non_local)
+        layer = cast(NonLocal, block.non_local)
+        W, _ = output_map(layer)
         # The score's other factor 1 / N depends on the graph alone.
         value, value_bias = layer.g.weight.T @ W / len(self.conv1.own), layer.g.bias @ W / len(self.conv1.own)
         halves = layer.score.weight[0].chunk(2)
@@ -143,7 +159,7 @@ class FoldedFusion(nn.Module):
     def __init__(self, fusion: Fusion, shifts: list[torch.Tensor]):
         super().__init__()
         self.sequential, self.target_count = fusion.sequential, fusion.target_count
-        for name, transfer in fusion.transfers.items():
+        for name, transfer in transfers(fusion).items():
             self.register_buffer(f"transfer_{name}", transfer.weight[None].clone())
         for t, shift in enumerate(fuse_constants(fusion, shifts)):
             self.register_buffer(f"shift_{t}", shift)  # (N_t, C)
@@ -165,6 +181,9 @@ class FoldedOutput(nn.Module):
     N: nodes of all scales together. The numbers of a node are its features times the two weights of the convolution.
     """
 
+    mixing: torch.Tensor
+    shift: torch.Tensor
+
     def __init__(
         self, layer: SemGraphConv, real_nodes: torch.Tensor, t: int, fusion: Fusion, shifts: list[torch.Tensor]
     ):
@@ -185,6 +204,8 @@ class FoldedOutput(nn.Module):
 
 def batch_norm_map(bn: nn.BatchNorm1d) -> tuple[torch.Tensor, torch.Tensor]:
     """Batch normalisation in evaluation mode as x * scale + shift, both (C,)."""
+    assert bn.running_mean is not None
+    assert bn.running_var is not None
     scale = bn.weight / torch.sqrt(bn.running_var + bn.eps)
     return scale, bn.bias - bn.running_mean * scale
 
@@ -192,9 +213,10 @@ def batch_norm_map(bn: nn.BatchNorm1d) -> tuple[torch.Tensor, torch.Tensor]:
 def folded_conv(layer: GraphConv) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
     """own (N,) and others (N, N): diagonal and rest of the neighbour weights; weight (2, in, out) and bias (out,)."""
     scale, shift = batch_norm_map(layer.bn)
-    A = layer.gconv.neighbour_weights()
+    gconv = cast(SemGraphConv, layer.gconv)
+    A = gconv.neighbour_weights()
     own = A.diagonal().clone()
-    return own, A - torch.diag(own), layer.gconv.weight * scale, layer.gconv.bias * scale + shift
+    return own, A - torch.diag(own), gconv.weight * scale, gconv.bias * scale + shift
 
 
 def output_map(layer: NonLocal) -> tuple[torch.Tensor, torch.Tensor]:
@@ -219,5 +241,10 @@ def fusion_matrix(fusion: Fusion) -> list[torch.Tensor]:
 
 def source_sizes(fusion: Fusion) -> list[int]:
     """Node counts of the scales that the fusion reads."""
-    sizes = {int(name.split("_")[0]): transfer.in_features for name, transfer in fusion.transfers.items()}
+    sizes = {int(name.split("_")[0]): transfer.in_features for name, transfer in transfers(fusion).items()}
     return [sizes[s] for s in sorted(sizes)]
+
+
+def transfers(fusion: Fusion) -> dict[str, NodeTransfer]:
+    """ "s_t" -> the transfer from scale s to scale t."""
+    return cast(dict[str, NodeTransfer], fusion.transfers)

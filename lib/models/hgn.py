@@ -70,7 +70,8 @@ class HGN(nn.Module):
         features = [self.input_conv(pose2d.transpose(0, 1))]
         for fusion, stage in zip(self.fusions, self.stages, strict=False):
             features = fusion(features)
-            features = [block(x) for block, x in zip(stage, features, strict=True)]
+            # torch types the entries of a ModuleList as Module, these are ModuleLists
+            features = [block(x) for block, x in zip(stage, features, strict=True)]  # type: ignore[call-overload]
         features = self.fusions[-1](features)
         pose3d, *meshes = (
             output(x).index_select(0, getattr(self, f"real_nodes_{index}")).transpose(0, 1)

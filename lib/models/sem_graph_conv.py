@@ -19,14 +19,16 @@ class SemGraphConv(nn.Module):
     as in the release: a softmax of equally masked logits.
     """
 
+    entries: torch.Tensor
+
     def __init__(self, adjacency: np.ndarray, in_channels: int, out_channels: int):
         super().__init__()
-        adjacency = torch.as_tensor(np.asarray(adjacency, dtype=bool))
+        edges = torch.as_tensor(np.asarray(adjacency, dtype=bool))
         self.weight = nn.Parameter(torch.empty(2, in_channels, out_channels))
-        self.logits = nn.Parameter(torch.ones(int(adjacency.sum())))
+        self.logits = nn.Parameter(torch.ones(int(edges.sum())))
         self.bias = nn.Parameter(torch.empty(out_channels))
-        self.register_buffer("entries", adjacency.flatten().nonzero().squeeze(1), persistent=False)
-        self.node_count = len(adjacency)
+        self.register_buffer("entries", edges.flatten().nonzero().squeeze(1), persistent=False)
+        self.node_count = len(edges)
         # One 3-D tensor on purpose: its fans, and so the published initial spread, are in * out and 2 * out.
         nn.init.xavier_uniform_(self.weight, gain=1.414)
         nn.init.uniform_(self.bias, -(out_channels**-0.5), out_channels**-0.5)

@@ -25,7 +25,8 @@ class WeightAverage:
     def __init__(self, model: nn.Module, decay: float):
         self.network = copy.deepcopy(model).requires_grad_(False).eval()
         self.decay, self.updates = decay, 0
-        self._source, self._average = list(model.parameters()), list(self.network.parameters())
+        self._source: list[torch.Tensor] = list(model.parameters())
+        self._average: list[torch.Tensor] = list(self.network.parameters())
         self._norms = [module for module in self.network.modules() if isinstance(module, _BatchNorm)]
 
     @property

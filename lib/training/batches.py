@@ -145,6 +145,8 @@ class BatchSource:
             view = draw_view(batch, ViewRange(), generator)
             before, batch = batch, new_view(batch, to_device(seen, self.device), view)
             if detected.any():
+                assert self.detector is not None
+                assert landmarks is not None
                 found = self.detector(view.project(before.pose3d), view.project(landmarks), generator)
                 known = to_device(new, self.device) | (mesh_rows >= 0)
                 pick = to_device(detected, self.device) & known
@@ -177,6 +179,7 @@ class BatchSource:
         A new person begins as its sample or, where that has no SMPL parameters, as any other. The masks (B,) lie on the
         CPU. The landmarks of samples that are neither new nor have SMPL parameters mean nothing.
         """
+        assert self.people is not None
         known, made = ((mask.nonzero().squeeze(1)) for mask in (detected & ~new, new))
         anybody = torch.randint(len(self.people.pose), (len(mesh_rows),), generator=generator)
         rows = torch.where(mesh_rows < 0, to_device(anybody, self.device), mesh_rows)
@@ -201,10 +204,14 @@ class BatchSource:
 
 def _take(batch: Batch, rows: torch.Tensor | slice, mesh_rows: torch.Tensor | slice) -> Batch:
     return Batch(
-        *(batch.pose2d[rows], batch.pose3d[rows]),
-        *(tuple(m[mesh_rows] for m in meshes) for meshes in (batch.meshes, batch.flipped_meshes)),
-        *(batch.camera[rows], batch.image_size[rows], batch.up[rows]),
-        None if batch.mesh_weight is None else batch.mesh_weight[rows],
+        pose2d=batch.pose2d[rows],
+        pose3d=batch.pose3d[rows],
+        meshes=tuple(mesh[mesh_rows] for mesh in batch.meshes),
+        flipped_meshes=tuple(mesh[mesh_rows] for mesh in batch.flipped_meshes),
+        camera=batch.camera[rows],
+        image_size=batch.image_size[rows],
+        up=batch.up[rows],
+        mesh_weight=None if batch.mesh_weight is None else batch.mesh_weight[rows],
     )
 
 

@@ -88,7 +88,8 @@ def build_augmentation(cfg: Config) -> Augmentation:
     noise = None
     if not cfg.DATASET.use_gt_input and not cfg.DATASET.detection_file and cfg.DATASET.detections == "gt":
         n = cfg.DATASET.detection_noise
-        noise = DetectionNoise(n.mean, n.std, n.outlier_probability, cfg.MODEL.input_shape)
+        height, width = cfg.MODEL.input_shape
+        noise = DetectionNoise(n.mean, n.std, n.outlier_probability, (height, width))
     return Augmentation(
         build_joint_set(cfg).flip_permutation,
         flip=A.flip,
@@ -125,5 +126,5 @@ def people_of(body: BodyModel, scales: list[GraphScale], tables: list[PoseTable]
         [t.pose3d[rows] for t, rows in with_smpl],
         [t.up[rows] for t, rows in with_smpl],
     )
-    samples = (torch.as_tensor(np.concatenate(column), device=device) for column in columns)
-    return PeopleMaker(FlexibleBody(body, poolings, device), *samples)
+    pose, betas, pose3d, up = (torch.as_tensor(np.concatenate(column), device=device) for column in columns)
+    return PeopleMaker(FlexibleBody(body, poolings, device), pose, betas, pose3d, up)

@@ -12,6 +12,7 @@ from lib.distributed import ALONE, Group
 from lib.models.hgn import HGNOutput
 from lib.training.augment import Batch
 from lib.training.averaging import WeightAverage
+from lib.training.losses import total
 from lib.training.step_guard import SkippedStep, StepGuard
 
 GRADIENT_NORM = 1.0
@@ -68,10 +69,10 @@ class Learner:
         self.guard.begin()
         self.optimizer.zero_grad(set_to_none=True)  # first, as a compiled forward pass may take over their memory
         losses = self.criterion(self.forward(batch.pose2d), batch)
-        (sum(losses.values()) * weight).backward()
+        (total(losses.values()) * weight).backward()
         losses = {name: value.detach() for name, value in self.group.mean(losses, weight).items()}
         norm = nn.utils.clip_grad_norm_(self.model.parameters(), GRADIENT_NORM)
-        taken = self.guard.step(number, sum(losses.values()), norm)
+        taken = self.guard.step(number, total(losses.values()), norm)
         if self.average:
             self.average.update(taken)
         return {name: torch.where(taken, value, 0) for name, value in losses.items()}

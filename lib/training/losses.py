@@ -1,5 +1,6 @@
 """Training losses: named terms, already weighted, whose sum is minimised."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
@@ -43,10 +44,16 @@ def hgn_losses(
         terms[f"mesh_{i}"] = weights.mesh * point_loss(predicted, target, squared, mesh_weight)
     scales = list(zip(output.meshes, meshes, faces, strict=False))
     if weights.normal:
-        terms["normal"] = weights.normal * sum(normal_loss(*scale, mesh_weight) for scale in scales)
+        terms["normal"] = weights.normal * total([normal_loss(*scale, mesh_weight) for scale in scales])
     if weights.edge:
-        terms["edge"] = weights.edge * sum(edge_loss(*scale, mesh_weight) for scale in scales)
+        terms["edge"] = weights.edge * total([edge_loss(*scale, mesh_weight) for scale in scales])
     return terms
+
+
+def total(terms: Iterable[torch.Tensor]) -> torch.Tensor:
+    """The sum of one or more scalars."""
+    first, *others = terms
+    return sum(others, start=first)
 
 
 def point_loss(

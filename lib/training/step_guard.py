@@ -45,9 +45,9 @@ class StepGuard:
         # PyTorch's own protocol between its gradient scaler and its fused optimisers, which look at found_inf on the
         # device. Those without a fused form, RMSprop, make the host wait.
         if getattr(self.optimizer, "_step_supports_amp_scaling", False):
-            self.optimizer.found_inf = (~taken).float()
+            self.optimizer.found_inf = (~taken).float()  # type: ignore[attr-defined]  # declared nowhere
             self.optimizer.step()
-            del self.optimizer.found_inf
+            del self.optimizer.found_inf  # type: ignore[attr-defined]
         elif taken:
             self.optimizer.step()
         self.steps.append((number, torch.stack([loss, norm, finite.to(loss.dtype)])))

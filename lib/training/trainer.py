@@ -105,7 +105,7 @@ class Trainer:
         progress = self.progress
         reports = self._test()
         losses = progress.mean_losses()
-        entry = {
+        entry: dict[str, Any] = {
             "epoch": progress.epoch,
             "lr": self.learner.rate,
             "loss": sum(losses.values()),

@@ -320,7 +320,7 @@ def build_surface() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         if step < slides + 2:
             here = here - normal * np.clip(distance, -0.02, 0.02)[:, None]
         else:
-            here = here + normal * sum(gaussian(here, bump) for bump in BUMPS)[:, None]
+            here = here + normal * sum((gaussian(here, bump) for bump in BUMPS), start=np.zeros(len(here)))[:, None]
         here[middle, 0] = 0
         v[left] = here
         v[mirror[left]] = here * MIRROR

@@ -46,7 +46,7 @@ def joint_set_of(
     if len(fitting) == 1 or (force and name is not None):
         return name or fitting[0]
     unlike = unlikeness(values, fitting)
-    best = min(fitting, key=unlike.get)
+    best = min(fitting, key=unlike.__getitem__)
     second = min(unlike[other] for other in fitting if other != best)
     clear = np.isfinite(unlike[best]) and second >= CLEAR * unlike[best]
     if name is None:

@@ -12,7 +12,7 @@ from lib.lifting import tracking
 from lib.lifting.keypoints import conventions, prepare
 from lib.lifting.keypoints.formats import detections
 
-_FRONT_VIEW = {
+_FRONT_VIEW: dict[str, tuple[float, float]] = {
     "Pelvis": (0, 0), "Torso": (0, 3), "Neck": (0, 6), "Nose": (0, 7.9), "Head": (0, 9.7), "R_Eye": (-0.75, 8.5),
     "R_Ear": (-1.6, 8.1), "R_Shoulder": (-2.3, 5.6), "R_Elbow": (-3.4, 3.2), "R_Wrist": (-4.1, 0.8),
     "R_Hip": (-1.3, -0.4), "R_Knee": (-1.6, -4.2), "R_Ankle": (-1.8, -8), "R_Heel": (-1.1, -8.9),
@@ -26,9 +26,10 @@ _FRONT_VIEW = {
 
 
 def _place(name: str) -> tuple[float, float] | None:
-    x, y = _FRONT_VIEW.get("R" + name[1:] if name.startswith("L_") else name, (None, None))
-    if x is None:
+    place = _FRONT_VIEW.get("R" + name[1:] if name.startswith("L_") else name)
+    if place is None:
         return None
+    x, y = place
     return (-x, y) if name.startswith("L_") else (x, y)
 
 
@@ -39,7 +40,7 @@ def runs(names: tuple[str, ...]) -> list[tuple[int, int, str]]:
         "L_Hand": "joints of the left hand",
         "R_Hand": "joints of the right hand",
     }
-    out = []
+    out: list[tuple[int, int, str]] = []
     for i, name in enumerate(names):
         match = re.fullmatch(r"(?:[LR]_)?(Face)_\d+|([LR]_Hand)_\d+", name)
         kind = words[match[1] or match[2]] if match else None
@@ -70,9 +71,10 @@ def draw_joint_sets():
 def _draw_joint_set(axes, title: str, joints: JointSet) -> None:
     places = [_place(name) for name in joints.names]
     for a, b in joints.bones:
-        if places[a] is None or places[b] is None:
+        start, end = places[a], places[b]
+        if start is None or end is None:
             continue
-        axes.plot(*zip(places[a], places[b], strict=True), color="0.75", linewidth=3, zorder=1)
+        axes.plot(*zip(start, end, strict=True), color="0.75", linewidth=3, zorder=1)
     for i, (name, place) in enumerate(zip(joints.names, places, strict=True)):
         if place is None:
             continue
@@ -116,7 +118,7 @@ def generated_blocks() -> dict[str, str]:
         for joint in HUMAN36M_17.names
         if joint in imputation.BODY_RULES
     ]
-    limits = [
+    limits: list[list] = [
         ["largest input, unpacked", f"{detections.MAX_BYTES // 2**20} MiB"],
         ["detections that must have the same number of joints", f"{detections.MIN_AGREEING:.0%}"],
         ["a convention is ruled out if another looks more like people", f"{conventions.CLEAR:g} times"],
@@ -142,7 +144,8 @@ def with_generated_blocks(text: str) -> str:
     """Markdown with the text between `<!-- NAME -->` and `<!-- end -->` replaced for every generated block."""
     for name, block in generated_blocks().items():
         pattern = rf"<!-- {name} -->\n.*?<!-- end -->"
-        text, count = re.subn(pattern, lambda _, n=name, b=block: f"<!-- {n} -->\n{b}\n<!-- end -->", text, flags=re.S)
+        new = f"<!-- {name} -->\n{block}\n<!-- end -->".replace("\\", r"\\")
+        text, count = re.subn(pattern, new, text, flags=re.DOTALL)
         if count != 1:
             raise ValueError(f"block '{name}' is there {count} times, must be once")
     return text

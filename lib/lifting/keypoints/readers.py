@@ -69,6 +69,8 @@ def read_keypoints(
     if not found.named:
         name = joint_set_of(path, detections, found.joint_set, joint_set, force, notes)
 
+    assert name is not None  # a file that names its joints has a convention
+
     persons = None if found.persons is None else found.persons[seen]
     clips = np.zeros(len(frames), np.int64) if found.clips is None else found.clips[seen]
     numbers, first = np.zeros(len(frames), np.int64), 0

@@ -13,8 +13,9 @@ def placements(sequences: list[PoseSequence]) -> list[np.ndarray]:
 
     The root's position where all persons have one; otherwise they stand side by side, SPACING apart.
     """
-    if all(sequence.root is not None for sequence in sequences):
-        return [sequence.root[:, None] for sequence in sequences]
+    roots = [sequence.root for sequence in sequences if sequence.root is not None]
+    if len(roots) == len(sequences):
+        return [root[:, None] for root in roots]
     steps = np.arange(len(sequences)) * SPACING
     return [
         np.tile([[[step, 0.0, 0.0]]], (len(sequence.pose3d), 1, 1))

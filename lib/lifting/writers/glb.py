@@ -11,6 +11,7 @@ shapes, some millimetres, have no place in a skin and are missing.
 import json
 import struct
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from scipy.spatial.transform import Rotation
@@ -116,8 +117,9 @@ class _Builder:
     def __init__(self, seconds: float):
         self.start = seconds
         self.binary = bytearray()
-        self.channels, self.samplers = [], []
-        self.json = {
+        self.channels: list[dict] = []
+        self.samplers: list[dict] = []
+        self.json: dict[str, Any] = {
             "asset": {"version": "2.0", "generator": "hgn"},
             "scene": 0,
             "scenes": [{"nodes": []}],
@@ -234,8 +236,8 @@ class _Builder:
         view = {"buffer": 0, "byteOffset": len(self.binary), "byteLength": len(data)}
         self.json["bufferViews"].append(view | ({} if target is None else {"target": target}))
         self.binary += data + bytes(-len(data) % 4)
-        view = len(self.json["bufferViews"]) - 1
-        accessor = {"bufferView": view, "componentType": component, "count": len(array), "type": kind}
+        number = len(self.json["bufferViews"]) - 1
+        accessor = {"bufferView": number, "componentType": component, "count": len(array), "type": kind}
         if bounds:
             accessor |= {
                 name: np.atleast_1d(f(array, axis=0)).tolist() for name, f in (("min", np.min), ("max", np.max))

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from lib.evaluation.wavefront import save_objects
 from lib.lifting.pose_sequence import PoseSequence
@@ -16,7 +17,7 @@ def write_obj(path: Path, sequences: list[PoseSequence]) -> list[Path]:
     """
     frames, written = timeline(sequences), []
     for frame in frames:
-        objects = []
+        objects: list[tuple[str, str, np.ndarray, ArrayLike]] = []
         for sequence, offset in zip(sequences, placements(sequences), strict=True):
             for t in np.flatnonzero(sequence.frames == frame):
                 name = f"person_{sequence.person}"

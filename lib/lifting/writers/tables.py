@@ -75,7 +75,7 @@ def write_npz(path: Path, sequences: list[PoseSequence]) -> list[Path]:
     with replacing(path) as temporary, open(temporary, "wb") as file:
         np.savez_compressed(
             file,
-            **arrays,
+            **arrays,  # type: ignore[arg-type]  # the stubs also match them with `allow_pickle: bool`
             joint_names=np.array(first.joint_set.names),
             bones=np.array(first.joint_set.bones),
             fps=np.float64(first.fps),

@@ -38,6 +38,8 @@ class ModulatedGraphConv(nn.Module):
     weights are Xavier-uniform per matrix.
     """
 
+    adjacency: torch.Tensor
+
     def __init__(self, adjacency: np.ndarray, in_channels: int, out_channels: int):
         super().__init__()
         edges = torch.as_tensor(np.asarray(adjacency, dtype=bool)).to(torch.get_default_dtype())

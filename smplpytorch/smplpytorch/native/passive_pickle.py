@@ -8,7 +8,7 @@ import io
 import pickle
 import struct
 from collections.abc import Callable, Mapping
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -22,7 +22,7 @@ class Passive:
 
     def __init__(self, *args):
         self.args = args
-        self.state = None
+        self.state: Any = None
 
 
 class Array(Passive):
@@ -160,6 +160,7 @@ def to_plain(value: object) -> object:
 def _plain(value, done: dict[int, object]):
     if id(value) in done:
         return done[id(value)]
+    result: Any
     if isinstance(value, dict):
         result = {key: _plain(entry, done) for key, entry in value.items()}
     elif isinstance(value, (list, tuple)):
@@ -185,7 +186,7 @@ def _plain(value, done: dict[int, object]):
 
 
 def _plain_dtype(dtype) -> np.dtype:
-    order = dtype.state[1] if dtype.state else "="
+    order: Any = dtype.state[1] if dtype.state else "="
     kind = str(dtype.args[0])
     if kind[0] not in "fiubSU" or order not in "<>=|":
         raise ValueError(f"array of type {kind}")

@@ -6,6 +6,7 @@ becomes `Detections`. A new format is a line in one of the registries below.
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from lib.errors import UserError
 from lib.lifting.keypoints.formats import arrays, coco, hdf5, mediapipe, mmpose, openpose, tables, vitpose
@@ -18,7 +19,7 @@ BINARY: dict[bytes, Callable[[Path, bytes], Detections]] = {
 }
 """First bytes of a file -> its reader."""
 
-JSON: dict[str, tuple[Callable[[object], bool], Callable[[Path, object], Detections]]] = {
+JSON: dict[str, tuple[Callable[[Any], bool], Callable[[Path, Any], Detections]]] = {
     "OpenPose": (openpose.is_frame, openpose.read_frame),
     "a COCO dataset": (coco.is_dataset, coco.read_dataset),
     "COCO results": (coco.is_results, coco.read_results),

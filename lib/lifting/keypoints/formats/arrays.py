@@ -77,8 +77,8 @@ def from_arrays(path: Path, arrays: dict[str, np.ndarray]) -> Detections:
     if "scores" in arrays:
         values[..., 2] = arrays["scores"]
     frames = whole_numbers(path, arrays.get("frames", np.arange(T)).tolist(), "frames")
-    size = arrays.get("image_size")
-    size = None if size is None else tuple(whole_numbers(path, size.tolist(), "image_size").tolist())
+    given = arrays.get("image_size")
+    size = None if given is None else tuple(whole_numbers(path, given.tolist(), "image_size").tolist())
     return Detections(np.tile(frames, P), np.repeat(np.arange(P), T), values.reshape(P * T, J, 3), image_size=size)
 
 

@@ -38,8 +38,8 @@ def is_dataset(content) -> bool:
 def read_dataset(path: Path, content: dict) -> Detections:
     """A COCO dataset: visibility 0, 1, 2 becomes score 0, 0.5, 1; frame = the image's frame_id or, without, its id."""
     images = {}
-    for i, image in enumerate(entries(path, content["images"], "'images'")):
-        images[str(get(path, image, "id", f"image {i}"))] = image
+    for i, entry in enumerate(entries(path, content["images"], "'images'")):
+        images[str(get(path, entry, "id", f"image {i}"))] = entry
     annotations = [e for e in entries(path, content["annotations"], "'annotations'") if e.get("keypoints")]
     if not annotations:
         raise UserError(f"{path}: zero frames: a COCO dataset in which no annotation has keypoints")

@@ -62,7 +62,8 @@ def detections_of(path: Path, found: list[Found], **fields) -> Detections:
     frames, clips, clip_names = frame_numbers(path, [f.frame for f in found])
     counts = np.array([len(f.values) for f in found])
     most, times = Counter(counts.tolist()).most_common(1)[0]
-    keep, notes = counts == most, ()
+    keep = counts == most
+    notes: tuple[str, ...] = ()
     if not keep.all():
         if times < MIN_AGREEING * len(found):
             several = " and ".join(map(str, sorted(set(counts.tolist()))))
@@ -179,8 +180,9 @@ def frame_numbers(path: Path, ids: list) -> tuple[np.ndarray, np.ndarray | None,
     if not all(isinstance(i, str) for i in ids):
         return whole_numbers(path, ids, "frame and image ids"), None, ()
     names = sorted(set(ids))
-    found = [re.fullmatch(r"(.*?)(\d{1,15})(\D*)", Path(name).stem) for name in names]
-    if None in found:
+    matches = (re.fullmatch(r"(.*?)(\d{1,15})(\D*)", Path(name).stem) for name in names)
+    found = [match for match in matches if match]
+    if len(found) < len(names):
         return _counted(ids, names), None, ()
     places = [(str(Path(name).parent / match[1]), int(match[2])) for name, match in zip(names, found, strict=True)]
     number = dict(zip(names, (n for _, n in places), strict=True))

@@ -1,7 +1,9 @@
 """HDF5: what DeepLabCut saves through pandas, and SLEAP's analysis files. h5py reads them; it is imported here only."""
 
 import io
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -18,6 +20,8 @@ def read_hdf5(path: Path, data: bytes) -> Detections:
         import h5py
     except ImportError:
         raise UserError(f"{path}: h5py reads HDF5 files; install it: python -m pip install h5py") from None
+    content: Any
+    read: Callable[[Path, Any], Detections]
     try:
         with h5py.File(io.BytesIO(data), "r") as file:
             if all(name in file for name in SLEAP_KEYS[:2]):

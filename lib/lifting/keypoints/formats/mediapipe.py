@@ -29,7 +29,7 @@ def is_landmarks(content) -> bool:
 def read_landmarks(path: Path, content) -> Detections:
     """All people of all frames; without identities where a frame has several."""
     found = []
-    for i, frame in enumerate(_frames(content)):
+    for i, frame in enumerate(_frames(content) or []):
         people = _people(frame)
         if people is None:
             raise UserError(f"{path}: frame {i} holds no landmarks ({{x, y, z, visibility}} objects)")

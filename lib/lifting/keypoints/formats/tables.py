@@ -106,7 +106,7 @@ def _read_own(path: Path, lines: list[list[str]], asked: str | None) -> Detectio
         raise UserError(f"{path}: zero frames: a CSV file with a header only")
     joint_set = asked or best_set_with(set(names))
     unknown = sorted(set(names) - set(JOINT_SETS[joint_set].names)) if joint_set else sorted(set(names))
-    if unknown and not asked:
+    if joint_set is None or (unknown and not asked):
         raise UserError(f"{path}: no joint set has the joints {', '.join(unknown[:30])}; see docs/joints.md")
     if unknown:
         raise UserError(f"{path}: the joint set {joint_set} has no joint {unknown[0]!r}; names are in docs/joints.md")
@@ -127,14 +127,15 @@ def _cells(path: Path, lines: list[list[str]], count: int, first: int) -> np.nda
     """(lines, count) numbers, NaN for empty cells; first: line number of the first."""
     if not lines:
         raise UserError(f"{path}: {NOBODY}: a table with a header only")
+    numbers = []
     for n, line in enumerate(lines, start=first):
         if len(line) != count:
             raise UserError(f"{path}: line {n} has {len(line)} numbers, the header {count} columns")
         try:
-            lines[n - first] = [float(c or "nan") for c in line]
+            numbers.append([float(c or "nan") for c in line])
         except ValueError:
             raise UserError(f"{path}: line {n} holds something that is not a number") from None
-    return np.array(lines, np.float64)
+    return np.array(numbers, np.float64)
 
 
 def _frames(path: Path, cells: list[str]) -> np.ndarray:
