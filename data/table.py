@@ -169,8 +169,10 @@ def _parameters(s: SmplFrames) -> Iterator[tuple[str, np.ndarray]]:
     """SMPL parameters of the samples that have some, the root's rotation in camera axes."""
     has = s.frame >= 0
     frame = s.frame[has]
-    root = Rotation.from_matrix(s.R[has]) * Rotation.from_rotvec(s.pose[frame, :3])
-    yield "smpl_pose", np.concatenate([root.as_rotvec(), s.pose[frame, 3:]], axis=1).astype(np.float32)
+    root = np.zeros((0, 3))
+    if len(frame):  # SciPy 1.11 knows no empty rotations
+        root = (Rotation.from_matrix(s.R[has]) * Rotation.from_rotvec(s.pose[frame, :3])).as_rotvec()
+    yield "smpl_pose", np.concatenate([root, s.pose[frame, 3:]], axis=1).astype(np.float32)
     yield "smpl_betas", s.betas[frame].astype(np.float32)
 
 

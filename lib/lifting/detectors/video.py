@@ -171,9 +171,10 @@ def _open_video(path: str | Path) -> cv2.VideoCapture:
 def _quiet() -> Iterator[None]:
     """Without OpenCV's own messages: what is wrong with a file is said in one line here."""
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # FFmpeg's own, read when the first video is opened
-    level = cv2.utils.logging.getLogLevel()
-    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    logging = getattr(cv2.utils, "logging", cv2)  # OpenCV before 4.9 has the functions at its top
+    level = logging.getLogLevel()
+    logging.setLogLevel(0)  # silent
     try:
         yield
     finally:
-        cv2.utils.logging.setLogLevel(level)
+        logging.setLogLevel(level)
