@@ -14,7 +14,8 @@ FRAMES, SIZE = 24, (320, 240)
 
 
 class Dots:
-    """Finds people who are drawn as blocks: every filled block is a person with all joints on a line across it."""
+    """Finds people who are drawn as blocks: every filled block is a person with all joints on a line down it. From left
+    to right, so the order changes where people cross."""
 
     name, joint_set = "dots", "coco"
 
@@ -23,10 +24,10 @@ class Dots:
         steps = np.linspace(0, 1, len(COCO_17))
         people = [
             np.column_stack([np.full(len(steps), x + w / 2), y + h * steps, np.full(len(steps), 0.9)])
-            for x, y, w, h, area in boxes[1:]
+            for x, y, w, h, area in sorted(boxes[1:].tolist())
             if area > 50
         ]
-        return np.array(people[::-1]).reshape(-1, len(COCO_17), 3)
+        return np.array(people).reshape(-1, len(COCO_17), 3)
 
 
 def crossing(size=SIZE, frames=FRAMES):
