@@ -10,7 +10,7 @@ from lib.errors import UserError
 from lib.graph.scales import build_scales
 from lib.joints import HUMAN36M_17
 from lib.lifting import body_fitter
-from lib.lifting.body_fit import BodyPoints
+from lib.lifting.body_fit import BodyPoints, _PoseSolver
 from lib.lifting.body_fitter import BodyFitter, build_fitter
 from lib.lifting.pose_prior import PosePrior, learn_pose_prior, load_pose_prior, save_pose_prior
 from lib.lifting.pose_sequence import PoseSequence
@@ -324,6 +324,20 @@ def test_a_prior_pulls_joints_towards_what_it_learned_where_nothing_is_seen(coar
     weights = 1e-6 * fitter._weights(sequence)
     fitter._weights = lambda _: weights
     np.testing.assert_allclose(fitter(sequence).body.pose[:, 3 * 18], 0.8, atol=0.05)
+
+
+def test_poses_that_nothing_holds_go_to_the_priors_mean_wherever_they_start(fitter):
+    pose, betas = motion(frames=3)
+    solver = _PoseSolver(fitter.points, fitter.prior)
+    rotations = axis_angle_to_matrix(torch.as_tensor(pose, dtype=torch.float32).unflatten(1, (-1, 3)))
+    target, weights = torch.zeros(3, fitter.points.count, 3), torch.full((3, fitter.points.count), 1e-9)
+    shape = torch.zeros(fitter.points.shape_size)
+    found, *_ = solver.solve(target, weights, shape, rotations, torch.zeros(3, 3))
+    away, before = (
+        rotation_vector(r[:, 1:] @ torch.as_tensor(fitter.prior.mean).transpose(-1, -2)).norm(dim=-1)
+        for r in (found, rotations)
+    )
+    assert away.mean() < 0.8 * before.mean()
 
 
 def test_a_learned_prior_has_the_mean_and_spread_of_the_poses_and_a_floor():
