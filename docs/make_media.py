@@ -8,12 +8,18 @@ import argparse
 import json
 import sys
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
+
+import numpy as np
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 MEDIA = ROOT / "asset" / "media"
+RECORD = MEDIA / "made_from.json"
+"""Image -> digest of what it was drawn from; a test asks for a new drawing when that has changed."""
+
 SHIPPED = ROOT / "experiment" / "HGN_mocap_pretrained"
 
 
@@ -22,6 +28,54 @@ def method(path: Path) -> None:
     from docs.method_figure import draw_method
 
     draw_method(path)
+
+
+def teaser(path: Path) -> None:
+    """A procedural motion, its 2D keypoints lifted by the shipped weights and drawn by the writer of .gif."""
+    from lib.lifting.writers.video import write_gif
+    from lib.predict import Lifter
+
+    pixels, size, rate = filmed_motion("Walking", seconds=6.4, rate=12.5)
+    write_gif(path, [Lifter()(pixels, size, fps=rate)])
+
+
+def sample(path: Path) -> None:
+    """One frame of the OpenPose sample as the writer of .png draws it."""
+    from lib.lifting.keypoints.prepare import prepare_people
+    from lib.lifting.keypoints.readers import read_keypoints
+    from lib.lifting.writers.png import write_png
+    from lib.predict import Lifter
+
+    people = prepare_people(read_keypoints(ROOT / "asset" / "samples" / "openpose", image_size=(1280, 720)))
+    write_png(path, [sequence.rows([5]) for sequence in Lifter().lift(people, fps=25)])
+
+
+def filmed_motion(action: str, seconds: float, rate: float) -> tuple[np.ndarray, tuple[int, int], float]:
+    """Pixels (T, 17, 2) of a procedural motion of the built-in body in front of a studio camera, image size, frame rate."""
+    import torch
+
+    from data.studio import studio_cameras
+    from data.Synthetic.kinematics import FRAME_RATE, Skeleton
+    from data.Synthetic.motions import motion
+    from lib.camera import camera_to_pixel, world_to_camera
+    from smplpytorch.smplpytorch.builtin_body import build_builtin_body
+    from smplpytorch.smplpytorch.pytorch.smpl_layer import SMPL_Layer
+
+    body = build_builtin_body()
+    layer = SMPL_Layer(body, torch.float64)
+    at_rest = torch.zeros(1, 3 * len(body.parents), dtype=torch.float64)
+    betas = torch.zeros(1, body.shapedirs.shape[-1], dtype=torch.float64)
+    vertices, joints = layer(at_rest, betas)
+    skeleton = Skeleton(joints[0].numpy(), float(vertices[0, :, 1].min()))
+    step = round(FRAME_RATE / rate)
+    pose, transl = motion(action, round(seconds * FRAME_RATE), skeleton, np.random.default_rng(3))
+    pose, transl = pose[::step].reshape(-1, at_rest.shape[1]), transl[::step]
+    vertices, _ = layer(torch.as_tensor(pose), betas.expand(len(pose), -1))
+    vertices = vertices.numpy() + transl[:, None]
+    vertices[..., 2] -= vertices[..., 2].min(1, keepdims=True)  # on the floor
+    camera = studio_cameras(seed=0)[1]
+    points = world_to_camera(1000 * (body.joint_regressor @ vertices), camera.R, camera.t)
+    return camera_to_pixel(points, camera.f, camera.c), (camera.width, camera.height), FRAME_RATE / step
 
 
 def error(path: Path) -> None:
@@ -66,11 +120,21 @@ def speed(path: Path) -> None:
 
 
 DRAWINGS: dict[str, tuple[Callable[[Path], None], tuple[str, ...]]] = {
+    "teaser.gif": (
+        teaser,
+        ("lib/lifting/writers/video.py", "lib/lifting/writers/drawing.py", "experiment/HGN_mocap_pretrained/log.jsonl"),
+    ),
+    "sample.png": (sample, ("lib/lifting/writers/png.py", "experiment/HGN_mocap_pretrained/log.jsonl")),
     "method.svg": (method, ("docs/method_figure.py", "smplpytorch/smplpytorch/builtin_body.py", "lib/graph/scales.py")),
     "error.svg": (error, ("experiment/HGN_mocap_pretrained/log.jsonl",)),
     "speed.svg": (speed, ("docs/benchmarks.json",)),
 }
-"""File in asset/media -> (how it is drawn, files that it is drawn from; a test compares their ages in the history)."""
+"""File in asset/media -> (how it is drawn, files that it is drawn from)."""
+
+
+def digest(files: tuple[str, ...]) -> str:
+    """SHA-256 of the files that an image is drawn from."""
+    return sha256(b"".join((ROOT / file).read_bytes() for file in files)).hexdigest()
 
 
 def main() -> None:
@@ -81,8 +145,11 @@ def main() -> None:
     if unknown:
         parser.error(f"no picture {unknown[0]}; there are {', '.join(DRAWINGS)}")
     MEDIA.mkdir(exist_ok=True)
+    record = json.loads(RECORD.read_text()) if RECORD.exists() else {}
     for name in names:
         DRAWINGS[name][0](MEDIA / name)
+        record[name] = digest(DRAWINGS[name][1])
+        RECORD.write_text(json.dumps(dict(sorted(record.items())), indent=1) + "\n")
         print(f"asset/media/{name}: {(MEDIA / name).stat().st_size / 1e3:.0f} kB")
 
 
