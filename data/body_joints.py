@@ -15,7 +15,7 @@ REGRESSOR = Path("Human36M") / "J_regressor_h36m_correct.npy"
 
 
 class BodyJoints:
-    """The 17 joints of SMPL parameters, each gender with its own model where that lies beside the neutral one."""
+    """The 17 joints of SMPL parameters, each gender with its own model if that is beside the neutral one."""
 
     def __init__(self, body: BodyModel, data_dir: Path):
         self.body, self.regressor_file = body, data_dir / REGRESSOR

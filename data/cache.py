@@ -21,7 +21,7 @@ except ImportError:  # not on every system; entries are then removed by age alon
     fcntl = None
 
 KEPT_DAYS = 30
-"""An entry that nobody has opened for so long is removed, unless some process has it mapped."""
+"""An entry that was not opened for so long is removed, unless a process has it mapped."""
 
 PERMUTED_ROWS = 1 << 16
 """Rows that are put in order at a time."""
@@ -91,7 +91,7 @@ class _GrowingArray:
         self.file.close()
 
     def _write_header(self) -> None:
-        """128 bytes, whatever the number of rows: the format pads to 64 and the longest of ours needs a few more."""
+        """128 bytes for any number of rows: the format pads to 64 and the longest of ours needs a few more."""
         description = np.lib.format.dtype_to_descr(self.dtype)
         header = {"descr": description, "fortran_order": False, "shape": (self.count, *self.shape)}
         np.lib.format.write_array_header_1_0(self.file, header)
@@ -164,7 +164,7 @@ def _fits_together(table: PoseTable) -> bool:
 
 def _map(path: Path) -> np.ndarray:
     """The array of an .npy file, mapped copy-on-write. A mapping keeps its own duplicate of the open file, and with it the
-    shared lock that says the file is in use."""
+    shared lock that marks the file as in use."""
     with open(path, "rb") as file:
         if np.lib.format.read_magic(file) != (1, 0):
             raise ValueError(f"{path}: not written by this project")
@@ -181,7 +181,7 @@ def _map(path: Path) -> np.ndarray:
 
 
 def remove_old_entries(cache: Path, days: float = KEPT_DAYS) -> None:
-    """Remove the entries in `cache` that nobody has opened for `days`, but none that any process has mapped."""
+    """Remove the entries in `cache` that were not opened for `days`, except those that a process has mapped."""
     for folder in cache.iterdir():
         if folder.name.startswith(".") or not (folder / "meta.json").is_file():
             continue
@@ -191,7 +191,7 @@ def remove_old_entries(cache: Path, days: float = KEPT_DAYS) -> None:
 
 
 def _in_use(folder: Path) -> bool:
-    """Whether any process has a file of the entry mapped, as far as the system can tell."""
+    """Whether any process has a file of the entry mapped, as far as the system shows it."""
     if fcntl is None:
         return False
     for path in folder.glob("*.npy"):

@@ -19,10 +19,10 @@ NAMED_MISSING = 5
 
 
 def with_detections(table: PoseTable, path: str | Path, joint_set: str) -> PoseTable:
-    """The table with the detections of `path` as its 2D input; every sample needs one, matched by picture name.
+    """The table with the detections of `path` as its 2D input; every sample needs one, matched by image name.
 
-    path: JSON {picture name: J x (x, y[, score])} or .npz with names (N,) and keypoints (N, J, 2|3), pixels of the
-    picture; joint_set: the name of their joint set in lib.joints.JOINT_SETS, converted where it is not the network's.
+    path: JSON {image name: J x (x, y[, score])} or .npz with names (N,) and keypoints (N, J, 2|3), pixels of the
+    image; joint_set: the name of their joint set in lib.joints.JOINT_SETS, converted where it is not the network's.
     """
     path = Path(path)
     keypoints = _read(path)
@@ -34,12 +34,10 @@ def with_detections(table: PoseTable, path: str | Path, joint_set: str) -> PoseT
     try:
         pixels = np.stack([np.asarray(keypoints[name], np.float64)[:, :2].reshape(-1, 2) for name in names])
     except (TypeError, ValueError, IndexError, OverflowError):
-        raise UserError(
-            f"{path}: every picture needs the same number of joints, each x, y and perhaps a score"
-        ) from None
+        raise UserError(f"{path}: every image needs the same number of joints, each x, y and perhaps a score") from None
     if pixels.shape[1] != len(JOINT_SETS[joint_set]):
         raise UserError(
-            f"{path}: {pixels.shape[1]} joints per picture, {joint_set} has {len(JOINT_SETS[joint_set])}; name their set in "
+            f"{path}: {pixels.shape[1]} joints per image, {joint_set} has {len(JOINT_SETS[joint_set])}; name their set in "
             "DATASET.input_joint_set"
         )
     if not np.isfinite(pixels).all():
@@ -51,7 +49,7 @@ def with_detections(table: PoseTable, path: str | Path, joint_set: str) -> PoseT
 
 
 def _read(path: Path) -> dict:
-    """{base name of the picture: joints}."""
+    """{base name of the image: joints}."""
     try:
         if path.stat().st_size > MAX_BYTES:
             raise UserError(f"{path}: larger than {MAX_BYTES >> 30} GiB")
@@ -69,5 +67,5 @@ def _read(path: Path) -> dict:
     except (ValueError, KeyError, TypeError, RecursionError, MemoryError, zipfile.BadZipFile, zlib.error) as error:
         raise UserError(f"{path}: is not a detection file ({' '.join(str(error).split())[:100]})") from None
     if not isinstance(entries, dict):
-        raise UserError(f"{path}: is not a detection file (expected an object, picture name -> joints)")
+        raise UserError(f"{path}: is not a detection file (expected an object, image name -> joints)")
     return {str(name).replace("\\", "/").rsplit("/", 1)[-1]: joints for name, joints in entries.items()}

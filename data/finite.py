@@ -1,4 +1,4 @@
-"""What becomes of frames with NaN in published files: refused, or dropped and counted where the user says so."""
+"""What becomes of frames with NaN in published files: refused, or dropped and counted on request."""
 
 from collections.abc import Sequence
 

@@ -110,7 +110,7 @@ def _unpickle(content: bytes | memoryview, where: str) -> object:
         raise UserError(
             f"{where}: refused: the file asks for {refused}, which data have no need of; do not use it"
         ) from None
-    except Exception as error:  # whatever a damaged pickle can raise
+    except Exception as error:  # a damaged pickle can raise anything
         raise UserError(f"{where}: is not a complete pickle of arrays ({_one_line(error)}); fetch it again") from None
 
 

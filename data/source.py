@@ -134,7 +134,7 @@ def leg_lengths(joints: np.ndarray) -> np.ndarray:
 
 
 def check_units(label: str, legs: np.ndarray) -> Iterator[Finding]:
-    """Shin and thigh tell millimetres from metres or centimetres, and one joint order from another."""
+    """The lengths of shin and thigh distinguish millimetres from metres or centimetres, and one joint order from another."""
     if not PLAUSIBLE_LEG[0] < np.median(legs) < PLAUSIBLE_LEG[1]:
         yield Finding(
             "wrong",

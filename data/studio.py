@@ -5,7 +5,7 @@ import numpy as np
 from lib.camera import Camera, camera_to_pixel, look_at
 
 # Orders of magnitude of the published calibration: about 5 m away at 1.5 m height, 1145 px focal length,
-# pictures of 1000 x 1002 (cameras 1 and 4) and 1000 x 1000 pixels (cameras 2 and 3).
+# images of 1000 x 1002 (cameras 1 and 4) and 1000 x 1000 pixels (cameras 2 and 3).
 _AZIMUTHS = np.deg2rad([45.0, -45.0, 135.0, -135.0])
 _SIZES = ((1000, 1002), (1000, 1000), (1000, 1000), (1000, 1002))
 
@@ -35,7 +35,7 @@ def studio_cameras(seed: int, centre: tuple[float, float, float] = (0.0, 0.0, 90
 
 
 def in_image(joints: np.ndarray, camera: Camera) -> np.ndarray:
-    """(F,) bool: all joints (F, J, 3) mm, camera axes, lie in front of the camera and inside its image."""
+    """(F,) bool: all joints (F, J, 3) mm, camera axes, are in front of the camera and inside its image."""
     ahead = joints[..., 2].min(1) > MIN_DEPTH
     safe = np.where(ahead[:, None, None], joints, 1.0)
     pixels = camera_to_pixel(safe, camera.f, camera.c)

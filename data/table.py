@@ -23,7 +23,7 @@ LEVEL = (0.0, -1.0, 0.0)
 """The vertical in the axes of a level camera."""
 
 Bodies = Mapping[str, CoarseBody]
-"""{gender: body}; "neutral" is always there and stands in for the others."""
+"""{gender: body}; "neutral" is always there and replaces missing ones."""
 
 
 def load_table(
@@ -32,7 +32,7 @@ def load_table(
     """The split's table from `cache`, built first when the cache is missing or any of its sources changed.
 
     body_key: identity of the body models and hierarchy behind `bodies`; workers: processes that may read side by side
-    (0: this one only), the arrays do not depend on it. Where no cache can be written, one line says so and the table is
+    (0: this one only), the arrays do not depend on it. If no cache can be written, a warning is printed and the table is
     made in memory.
     """
     key = _cache_key(source, split, body_key)
@@ -100,7 +100,7 @@ def _fill(
 
 
 def _orders(names: np.ndarray, has_mesh: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Orders of the samples and of those with meshes that sort by name, equal names as they stand."""
+    """Orders of the samples and of those with meshes that sort by name, equal names in their order."""
     order = np.argsort(names, kind="stable")
     row = np.cumsum(has_mesh) - 1
     return order, row[order][has_mesh[order]]
@@ -123,7 +123,7 @@ def _convert(chunk: Chunk, bodies: Bodies, sequences_before: int) -> Iterator[tu
         behind = joints[..., 2].min(axis=1) <= 0
         if behind.any():
             raise UserError(
-                f"{chunk.names[behind.argmax()]}: a joint lies behind its camera; are R, t and the joints in mm?"
+                f"{chunk.names[behind.argmax()]}: a joint is behind its camera; are R, t and the joints in mm?"
             )
         pixels = camera_to_pixel(joints, chunk.camera[:, :2], chunk.camera[:, 2:])
     yield "sequences", (chunk.sequences + sequences_before).astype(np.int32)

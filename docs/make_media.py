@@ -1,4 +1,4 @@
-"""Draw the pictures of README.md and docs/: python docs/make_media.py [NAME ...]
+"""Draw the images of README.md and docs/: python docs/make_media.py [NAME ...]
 
 They go to asset/media/. Everything is made from what the repository holds: the built-in body, procedural motion, the shipped
 weights and their log, and the last benchmark (docs/benchmarks.json).
@@ -138,12 +138,12 @@ def digest(files: tuple[str, ...]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Draw the pictures of README.md and docs/ into asset/media.")
+    parser = argparse.ArgumentParser(description="Draw the images of README.md and docs/ into asset/media.")
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"which (default: all): {', '.join(DRAWINGS)}")
     names = parser.parse_args().names or list(DRAWINGS)
     unknown = sorted(set(names) - set(DRAWINGS))
     if unknown:
-        parser.error(f"no picture {unknown[0]}; there are {', '.join(DRAWINGS)}")
+        parser.error(f"no image {unknown[0]}; there are {', '.join(DRAWINGS)}")
     MEDIA.mkdir(exist_ok=True)
     record = json.loads(RECORD.read_text()) if RECORD.exists() else {}
     for name in names:

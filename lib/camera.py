@@ -2,8 +2,8 @@
 
 World space: millimetres, Z up. Camera space: millimetres, x right, y down, z forward,
 `camera = R @ world + t` (t is the world origin seen from the camera, not the camera's position).
-Pixel space: `pixel = f * camera_xy / camera_z + c`. Screen space: what the network reads, x in [-1, 1]
-across the picture's width, y in [-h/w, h/w].
+Pixel space: `pixel = f * camera_xy / camera_z + c`. Normalized image coordinates: what the network reads, x in [-1, 1]
+across the image's width, y in [-h/w, h/w].
 """
 
 from dataclasses import dataclass
@@ -60,15 +60,15 @@ def normalized_to_pixel(screen: np.ndarray, width: np.ndarray, height: np.ndarra
 def look_at(
     position: np.ndarray, target: np.ndarray, f: np.ndarray, c: np.ndarray, width: int, height: int, roll: float = 0.0
 ) -> Camera:
-    """A camera at `position` (3,) mm, world, whose optical axis goes through `target`; the picture's up is world Z.
+    """A camera at `position` (3,) mm, world, whose optical axis goes through `target`; the image's up is world Z.
 
-    roll: rotation about the optical axis in radians, clockwise as seen in the picture.
+    roll: rotation about the optical axis in radians, clockwise as seen in the image.
     """
     position, target = np.asarray(position, np.float64), np.asarray(target, np.float64)
     forward = target - position
     right = np.cross(forward, [0.0, 0.0, 1.0])
     if np.linalg.norm(right) <= 1e-9 * np.linalg.norm(forward):
-        raise ValueError("look_at: the viewing direction is vertical or nothing, so the picture's up is undefined")
+        raise ValueError("look_at: the viewing direction is vertical or nothing, so the image's up is undefined")
     forward /= np.linalg.norm(forward)
     right /= np.linalg.norm(right)
     down = np.cross(forward, right)
@@ -81,7 +81,7 @@ def y_up(points: np.ndarray) -> np.ndarray:
     """Camera axes (..., 3), x right, y down, z forward, to x right, y up, z towards the viewer: (x, -y, -z).
 
     Half a turn about x, so nothing is mirrored and the order of face corners keeps its meaning. It is what glTF, BVH
-    and OBJ expect; Blender and MeshLab then show the person upright, facing the viewer as in the picture.
+    and OBJ expect; Blender and MeshLab then show the person upright, facing the viewer as in the image.
     """
     return points * np.array([1.0, -1.0, -1.0])
 

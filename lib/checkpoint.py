@@ -60,7 +60,7 @@ def read(path: str | Path) -> dict[str, Any]:
         with warnings.catch_warnings(), torch.serialization.safe_globals(_released_globals()):
             warnings.simplefilter("ignore")
             content = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
-    except Exception as error:  # whatever a damaged archive or pickle can raise
+    except Exception as error:  # a damaged archive or pickle can raise anything
         refused = re.search(r"[Uu]nsupported (?:global: GLOBAL|GLOBAL|class) ([\w.]+)", str(error))
         if refused:
             raise UserError(
@@ -77,7 +77,7 @@ def read(path: str | Path) -> dict[str, Any]:
 def load_weights(model: nn.Module, path: str | Path) -> dict[str, Any]:
     """Load a checkpoint's weights, of either format, into an HGN and return everything else it holds.
 
-    UserError when sizes do not fit: it says which hierarchy the weights want and which one was built.
+    UserError when sizes do not fit: it names the hierarchy that the weights need and the one that was built.
     """
     content = read(path)
     load_state(model, content["model_state_dict"], path)
@@ -135,7 +135,7 @@ def _without_ones(tensor: torch.Tensor) -> list[int]:
 
 
 def _size_conflict(state: dict, expected: dict, name: str) -> str:
-    """Say which hierarchy weights want and which one the model has, by the node counts of the first transfers."""
+    """The hierarchy that the weights need and the one that the model has, by the node counts of the first transfers."""
 
     def sizes(weights):
         coarse, fine = weights.get("fusions.0.transfers.0_1.weight"), weights.get("fusions.2.transfers.0_2.weight")
@@ -145,7 +145,7 @@ def _size_conflict(state: dict, expected: dict, name: str) -> str:
     wanted, built = sizes(state), sizes(expected)
     if wanted != built:
         return (
-            f"they want {wanted}, the hierarchy built here has {built}. A hierarchy follows from the faces of the body "
+            f"they need {wanted}, the hierarchy built here has {built}. A hierarchy follows from the faces of the body "
             "model: weights trained on SMPL need the SMPL .pkl (MODEL.smpl_dir), and the same MODEL.coarsen_levels"
         )
     return (

@@ -1,4 +1,4 @@
-"""What all commands share: arguments, devices, and how errors end a run."""
+"""Common parts of all commands: arguments, devices, and how errors end a run."""
 
 import argparse
 import errno

@@ -21,7 +21,7 @@ MAX_YAML_BYTES = 1_000_000
 
 @dataclass(frozen=True)
 class NoiseConfig:
-    """Noise that stands in for a 2D detector when training without a detection file (docs/data.md).
+    """Noise instead of a 2D detector when training without a detection file (docs/data.md).
 
     Pixels of a person box of MODEL.input_shape; one value for all joints or one per joint. A joint becomes an outlier
     with `outlier_probability`; then it is drawn uniformly from the person's box.
@@ -117,9 +117,9 @@ class TrainConfig:
 @dataclass(frozen=True)
 class AugConfig:
     """Augmentation of training samples. flip: mirror half of them; rotate_factor: largest rotation about the optical
-    axis, in degrees; view_probability: share shown through another camera (lib.training.augment.ViewRange);
-    body_probability: share replaced by new people (lib.training.people); detector_probability: share with 2D input as a
-    detector makes it (lib.training.detector), both through another camera; virtual_camera_probability: share shown as
+    axis, in degrees; view_probability: fraction shown through another camera (lib.training.augment.ViewRange);
+    body_probability: fraction replaced by new people (lib.training.people); detector_probability: fraction with 2D input as a
+    detector makes it (lib.training.detector), both through another camera; virtual_camera_probability: fraction shown as
     prediction shows people to the network (lib.training.augment.virtual_view)."""
 
     flip: bool = False
@@ -132,7 +132,7 @@ class AugConfig:
 
 @dataclass(frozen=True)
 class TestConfig:
-    """Testing and its pictures."""
+    """Testing and its images."""
 
     __test__ = False  # not a pytest class
 
@@ -280,7 +280,7 @@ def _build(cls: type, tree: Any, prefix: str, source: str | Path) -> Any:
 
 
 def _convert(value: Any, wanted: Any, name: str, source: str | Path) -> Any:
-    """`value` as type `wanted`, or the UserError that says what was expected."""
+    """`value` as type `wanted`, or a UserError with what was expected."""
     if isinstance(wanted, type) and dataclasses.is_dataclass(wanted):
         return _build(wanted, value, name + ".", source)
     origin = get_origin(wanted)
@@ -344,7 +344,7 @@ def _rules_of_networks(m: ModelConfig) -> list[tuple[str, Any, bool, str]]:
 
 
 def _check_values(config: Config, source: str | Path) -> None:
-    """Ranges that types cannot say."""
+    """Ranges that types cannot express."""
     D, M, T, A = config.DATASET, config.MODEL, config.TRAIN, config.AUG
     epochs = max(T.end_epoch - T.begin_epoch + 1, 1)
     detected = not D.use_gt_input and bool(D.detection_file)

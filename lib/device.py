@@ -1,4 +1,4 @@
-"""Which devices a command computes on, and copies to them that nobody waits for."""
+"""Which devices a command computes on, and copies to them without waiting."""
 
 import sys
 
@@ -53,7 +53,7 @@ def _device_numbers(gpu: str) -> list[int]:
 
 
 def data_parallel(model: nn.Module, devices: list[torch.device]) -> nn.Module:
-    """`model`, which lies on the first of the devices, or a network that splits each batch among several GPUs."""
+    """`model`, which is on the first of the devices, or a network that splits each batch among several GPUs."""
     return nn.DataParallel(model, [device.index for device in devices]) if len(devices) > 1 else model
 
 

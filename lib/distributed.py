@@ -1,7 +1,7 @@
 """Several processes as one: the ranks that torchrun starts, or the trivial group of a process alone.
 
 A step's gradients are averaged by DistributedDataParallel in torch's default process group (nccl on GPUs, gloo on
-CPUs). Whatever waits for rank 0 to read, test or write goes through a second gloo group of unlimited patience.
+CPUs). Waiting for rank 0 to read, test or write uses a second gloo group without a time limit.
 """
 
 import os
@@ -115,7 +115,7 @@ ALONE = Group()
 def process_group() -> Iterator[Group]:
     """The group that torchrun's environment describes; ALONE without torchrun or for one process.
 
-    A UserError inside is told with rank and host, a lost rank as one, so that the line of the rank that failed first
+    A UserError inside is reported with rank and host, a lost rank as one, so that the line of the rank that failed first
     is not buried under the others' tracebacks.
     """
     size = int(os.environ["WORLD_SIZE"]) if dist.is_torchelastic_launched() else 1
@@ -134,13 +134,13 @@ def process_group() -> Iterator[Group]:
         raise UserError(f"{here}: {error}") from error
     except RuntimeError as error:
         if isinstance(error, dist.DistError) or "gloo" in str(error):
-            raise UserError(f"{here}: lost another rank, whose own error is told by itself or on its host") from error
+            raise UserError(f"{here}: lost another rank; its own error is printed by itself or on its host") from error
         raise
     dist.destroy_process_group()
 
 
 def distribute(model: nn.Module, sync_bn: bool) -> DistributedDataParallel:
-    """The forward whose backward averages gradients over all ranks. Parameter names of `model` stay as they are.
+    """The forward whose backward averages gradients over all ranks. Parameter names of `model` are unchanged.
 
     sync_bn: batch normalisation of `model` takes its statistics over the batch of all ranks; otherwise every rank uses
     and keeps its own.

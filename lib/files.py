@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 ABANDONED_SECONDS = 86400
-"""Age from which a temporary file or folder belongs to nobody."""
+"""Age from which a temporary file or folder counts as abandoned."""
 
 
 @contextmanager

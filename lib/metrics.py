@@ -1,6 +1,6 @@
 """Errors between predicted and true poses: pure functions on numpy arrays or torch tensors.
 
-Unit in, unit out. "root" is the joint at index 0 unless said otherwise.
+Unit in, unit out. "root" is the joint at index 0 by default.
 """
 
 from collections.abc import Sequence
@@ -46,7 +46,7 @@ def pa_mpjpe(pred, target):
 
 
 def pck(errors, threshold: float) -> float:
-    """Share of the joints, 0 to 1, with an error strictly below `threshold`; errors of any shape, unit of `threshold`.
+    """Fraction of the joints, 0 to 1, with an error strictly below `threshold`; errors of any shape, unit of `threshold`.
 
     Percentage of correct keypoints in 3D (Mehta et al., 3DV 2017, use 150 mm).
     """

@@ -13,7 +13,7 @@ class PoseTable:
     sequence_names, one per recording and camera; frames (N,) int32 number of the frame in its recording; pose2d (N, 17, 2)
     float32 normalized image coordinates; pose3d (N, 17, 3) float32 metres, camera axes, root-relative; root (N, 3) float32
     metres, camera axes; camera (N, 4) float32 f_x, f_y, c_x, c_y px; image_size (N, 2) float32 w, h px; up (N, 3) float32
-    the vertical in camera axes, length 1 (a level camera's where nothing says more).
+    the vertical in camera axes, length 1 (a level camera's if unknown).
 
     has_mesh (N,) bool: which samples come with SMPL parameters. The columns of PER_SMPL and PER_MESH hold only the M samples
     that do, in the same order. smpl_pose (M, 72) float32: axis-angle rotations in radians, the root's in camera axes;

@@ -19,7 +19,7 @@ ALL_PROCESSES = float("inf")
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description="Measures this project beside the plain implementation of the same equations (tests/plain) in one "
-        "run, in turns: medians of several rounds, and their quartiles. What each row means and what it was on which machine "
+        "run, interleaved: medians of several rounds, and their quartiles. What each row means and what it was on which machine "
         "is in docs/benchmarks.md."
     )
     parser.add_argument(

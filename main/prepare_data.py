@@ -42,7 +42,7 @@ def parse_arguments() -> argparse.Namespace:
     )
     mocap.add_argument("--fps", type=float, default=10, help="frames kept per second (default 10)")
     mocap.add_argument(
-        "--amc-fps", type=float, default=120, help="frame rate of .amc files, which do not say it (default 120)"
+        "--amc-fps", type=float, default=120, help="frame rate of .amc files, which do not contain it (default 120)"
     )
     mocap.add_argument(
         "--bvh-unit",
@@ -92,8 +92,8 @@ def parse_arguments() -> argparse.Namespace:
 
     checks = commands.add_parser(
         "check",
-        help="say which files a configuration needs, which are there, and what is wrong with each",
-        description="Reads everything that training and testing with a configuration would read and says what it found.",
+        help="list the files that a configuration needs, which are there, and what is wrong with each",
+        description="Reads everything that training and testing with a configuration would read and reports what it found.",
     )
     add_configuration_arguments(checks)
 
@@ -178,7 +178,7 @@ def main() -> None:
         print(f"{finding.state:6s} {finding.text}", flush=True)
         wrong += finding.state == "wrong"
     if wrong:
-        raise UserError(f"{wrong} findings have to be mended; docs/data.md says where each file comes from")
+        raise UserError(f"{wrong} problems to fix; see docs/data.md for where to get each file")
 
 
 def write_people(args: argparse.Namespace) -> None:

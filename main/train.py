@@ -26,7 +26,7 @@ OWN_KEYS = ("DATASET.data_dir", "DATASET.workers", "MODEL.smpl_dir", "RUN.experi
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        description="Train HGN, or another network of MODEL.name, as a YAML file says. Everything is written to a new "
+        description="Train HGN, or another network of MODEL.name, as configured by a YAML file. Everything is written to a new "
         "folder experiment/exp_<time>: checkpoint/ (last, best), graph/ (curves), vis/ (images), log.jsonl and the "
         "configuration."
     )

@@ -36,7 +36,7 @@ class Recording:
 
 @dataclass
 class ImportReport:
-    """What an import did; `str(report)` says it in a few lines.
+    """What an import did; `str(report)` is its summary.
 
     frames: by person; split: persons of "train" and "test"; seconds: length of all motions; other_shapes: files of
     SMPL-X, whose shapes are not SMPL's; skipped: a line per file that could not be used; missing: frames dropped
@@ -222,7 +222,7 @@ def _refuse_foreign(output: Path) -> None:
     folder = output / "annotations"
     if folder.is_dir() and any(folder.iterdir()) and not (output / SPLIT_FILE).is_file():
         raise UserError(
-            f"{folder}: holds files, but no {SPLIT_FILE} lies beside it; remove it or name another --output"
+            f"{folder}: holds files, but there is no {SPLIT_FILE} beside it; remove it or name another --output"
         )
 
 

@@ -48,7 +48,7 @@ class Motion:
 
 
 def is_motion_file(path: Path) -> bool:
-    """Whether a file's name says that it holds motion: shape.npz and ..._stagei.npz do not."""
+    """Whether a file's name is one of motion: shape.npz and ..._stagei.npz do not."""
     return path.suffix == ".npz" and (path.stem.endswith("_poses") or path.stem.endswith("_stageii"))
 
 
@@ -60,7 +60,7 @@ def frame_step(rate: float, fps: float) -> int:
 def read_motion(path: Path, fps: float, drop_nan: bool = False) -> Motion:
     """Read one file and keep about `fps` frames a second. Only the keys that are used are opened.
 
-    UserError, one line with the file's name, for whatever is missing or malformed. A NaN in a sampled frame is such an
+    UserError with the file's name for anything missing or malformed. A NaN in a sampled frame is such an
     error, unless drop_nan: then the frame is dropped and counted.
     """
     keys = npz_keys(path)
@@ -125,6 +125,6 @@ def _check_units(path: Path, pose: np.ndarray, trans: np.ndarray) -> None:
         )
     if np.median(np.linalg.norm(trans, axis=-1)) > MAX_TRANSLATION:
         raise UserError(
-            f"{path}: trans lies {np.median(np.linalg.norm(trans, axis=-1)):.4g} from the origin; it must be in metres, "
+            f"{path}: trans is {np.median(np.linalg.norm(trans, axis=-1)):.4g} from the origin; it must be in metres, "
             "this looks like millimetres"
         )

@@ -54,7 +54,7 @@ def write_subject(folder: Path, motions: Iterable[Motion], cameras: dict[int, Ca
     """Write the four files of one subject into `folder` and return the number of images (frames x cameras).
 
     All motions must be of one subject. A (frame, camera) pair in which any joint lies behind the camera or outside
-    the picture gets no image. Numbers are rounded to 0.001 mm, 0.01 px and 1e-5 rad to keep the files small.
+    the image gets no image. Numbers are rounded to 0.001 mm, 0.01 px and 1e-5 rad to keep the files small.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -202,7 +202,7 @@ def read_subject(
 
 
 def _select_images(images: list, annotations: list, frame_stride: int, dropped: frozenset) -> tuple[list[tuple], int]:
-    """[(base name, action, subaction, frame, camera, action name, w, h)] per kept annotation; boxes left out."""
+    """[(base name, action, subaction, frame, camera, action name, w, h)] per kept annotation; without boxes."""
     by_id = {image["id"]: image for image in images}
     rows, bad_boxes = [], 0
     for annotation in annotations:

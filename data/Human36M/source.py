@@ -21,7 +21,7 @@ MAX_BETA = 3.0
 """Shapes with any larger |beta| are failed fits; the mean shape replaces them, as in the release."""
 
 PLAUSIBLE_FIT = 60.0
-"""Millimetres between annotated joints and those regressed from the SMPL mesh; good fits lie around 25 mm."""
+"""Millimetres between annotated joints and those regressed from the SMPL mesh; good fits are around 25 mm."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class SplitRule:
 
 @dataclass(frozen=True)
 class AnnotationSource(Source):
-    """Where a data set's annotation files lie and how they are split; action_names None: as the annotations say.
+    """Where a data set's annotation files are and how they are split; action_names None: as in the annotations.
 
     keep_without_smpl: use frames without SMPL parameters for their skeletons; the release drops them.
     """
@@ -168,5 +168,5 @@ def _check_fit(label: str, regressor: Path, samples: SubjectSamples, body: BodyM
     fitted = matrix @ vertices.numpy() * 1000
     distance = np.linalg.norm(fitted - samples.joints[samples.smpl >= 0][rows], axis=-1).mean()
     state = "ok" if distance < PLAUSIBLE_FIT else "wrong"
-    text = f"{label}: annotated joints lie {distance:.1f} mm from the body model's on average"
+    text = f"{label}: annotated joints are {distance:.1f} mm from the body model's on average"
     yield Finding(state, text if state == "ok" else text + "; units, axes or the body model do not belong together")

@@ -105,7 +105,7 @@ def _converted(stacked: np.ndarray, joint_set: str) -> np.ndarray:
 def _joint_set(metadata: object, path: Path) -> str:
     if not isinstance(metadata, dict):
         raise UserError(f"{path}: metadata is not a dictionary; it is not one of VideoPose3D's files")
-    layout, joints = metadata.get("layout_name", "h36m"), metadata.get("num_joints")  # gt files do not say
+    layout, joints = metadata.get("layout_name", "h36m"), metadata.get("num_joints")  # gt files do not have it
     if layout not in LAYOUTS:
         raise UserError(
             f"{path}: the joints are in layout {str(layout)[:20]} ({joints} joints), which does not give the "

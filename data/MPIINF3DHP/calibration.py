@@ -37,7 +37,7 @@ def read_calibration(path: Path) -> dict[int, Camera]:
         if words[0] == "name":
             blocks.append({})
         elif not blocks:
-            raise UserError(f"{path}, line {number}: '{words[0]}' stands before any 'name'")
+            raise UserError(f"{path}, line {number}: '{words[0]}' comes before any 'name'")
         blocks[-1][words[0]] = values
     return {int(block["name"][0]): _camera(path, block) for block in blocks}
 

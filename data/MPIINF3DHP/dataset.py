@@ -71,7 +71,7 @@ class MpiInf3dhpSource(Source):
         if not found:
             raise UserError(
                 f"{self.folder}: holds neither {places[0].relative_to(self.folder)} (and its kind) nor {other}; docs/data.md "
-                "says where MPI-INF-3DHP comes from and where it goes"
+                "for where to get MPI-INF-3DHP and where to put it"
             )
         return found
 

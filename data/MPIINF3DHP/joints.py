@@ -1,4 +1,4 @@
-"""MPI-INF-3DHP's joint orders and cameras as positions, and what both say about the network's 17 joints."""
+"""MPI-INF-3DHP's joint orders and cameras as positions, and the network's 17 joints among them."""
 
 HUMAN36M_FROM_TRAINING = (4, 23, 24, 25, 18, 19, 20, 3, 5, 6, 7, 9, 10, 11, 14, 15, 16)
 """Position among the 28 joints of annot.mat of each of the 17 (Human3.6M order); the nose takes `head`, the head `head_top`."""

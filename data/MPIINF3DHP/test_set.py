@@ -14,7 +14,7 @@ ARRAYS = ("annot2", "univ_annot3", "annot3")
 def read_test_sequence(path: Path, drop_nan: bool = False) -> View:
     """The valid frames of annot_data.mat (MAT v7.3, which is HDF5; needs h5py).
 
-    drop_nan: see `make_view`. UserError, one line with the file's name, for whatever is missing or malformed.
+    drop_nan: see `make_view`. UserError with the file's name for anything missing or malformed.
     """
     content = _read_hdf5(path, (*ARRAYS, "valid_frame", "activity_annotation"))
     pixels, universal, joints = (a[:, 0] if a.ndim == 4 and a.shape[1] == 1 else a for a in map(content.get, ARRAYS))

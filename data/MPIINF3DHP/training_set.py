@@ -19,7 +19,7 @@ def read_training_sequence(
 ) -> dict[int, View]:
     """{camera: View} of annot.mat (MAT v5), only these cameras and only frames numbered 0 to `frames` - 1 (None: all).
 
-    drop_nan: see `make_view`. UserError, one line with the file's name, for whatever is missing or malformed.
+    drop_nan: see `make_view`. UserError with the file's name for anything missing or malformed.
     """
     content = _read_mat(path)
     missing = [name for name in COLUMNS if name not in content]
@@ -51,7 +51,7 @@ def _read_mat(path: Path) -> dict:
         raise UserError(f"{path} is missing; see docs/data.md for where it comes from") from None
     except UserError:
         raise
-    except Exception as error:  # whatever scipy raises at damaged bytes
+    except Exception as error:  # scipy raises many kinds on damaged bytes
         reason = " ".join(str(error).split())[:100] or type(error).__name__
         raise UserError(f"{path}: is not a MATLAB 5 file ({reason}); it may be cut short, fetch it again") from None
 

@@ -141,7 +141,7 @@ def _assemble(lines: Lines, bones: dict, children: list, scale: float, degrees: 
         orders.append(order)
         freedoms.append(bone["dof"])
         angles = bone.get("orientation" if name == "root" else "axis", [0.0, 0.0, 0.0])
-        # The three angles are written x, y, z whatever the order in which they are applied.
+        # The three angles are written x, y, z, in any order of application.
         axes.append(_rotation(order, np.array(angles)[None], ("rx", "ry", "rz"), degrees)[0])
     skeleton = Skeleton(tuple(names), tuple(parents), np.array(offsets))
     position = np.multiply(bones["root"].get("position", [0.0, 0.0, 0.0]), scale)
@@ -188,7 +188,7 @@ def read_amc(path: Path, subject: AcclaimSkeleton, fps: float) -> Clip:
             raise lines.error("a frame number was expected")
         elif name not in moving or name in seen:
             raise lines.error(
-                f"'{name[:40]}' is not a moving bone of this subject's .asf, or stands twice in one frame"
+                f"'{name[:40]}' is not a moving bone of this subject's .asf, or is there twice in one frame"
             )
         else:
             seen.add(name)

@@ -37,8 +37,8 @@ def rest_positions(named: NamedSkeleton) -> np.ndarray:
 def stand_upright(clip: Clip) -> Clip:
     """Turn the clip's axes so that the rest pose has the person's left at +X, up at +Y and front at +Z.
 
-    The format says nothing about axes; the rest pose does, because it stands. UnusableSkeleton when it does not: then the file
-    gives bones in axes of their own and their twist cannot be told.
+    The format does not define axes. The rest pose shows them, because the person stands. UnusableSkeleton when the
+    person does not: then the file gives bones in axes of their own and their twist is unknown.
     """
     named = name_joints(clip.skeleton)
     rest = rest_positions(named)
@@ -148,7 +148,7 @@ def check_bones(named: NamedSkeleton) -> None:
     for a, b in HUMAN36M_17.bones:
         if np.linalg.norm(joints[b] - joints[a]) < 0.005:
             names = HUMAN36M_17.names
-            raise UnusableSkeleton(f"{names[a]} and {names[b]} lie in the same place; the skeleton is damaged")
+            raise UnusableSkeleton(f"{names[a]} and {names[b]} are in the same place; the skeleton is damaged")
 
 
 def glitches(joints: np.ndarray, fps: float) -> np.ndarray:

@@ -58,10 +58,10 @@ class Sampled:
 
 @dataclass
 class ImportReport:
-    """What an import did; `str(report)` tells it in a few lines.
+    """What an import did; `str(report)` is its summary.
 
     files: number of files used; skipped: a line per file that could not be used; repaired, glitches: by file, what was
-    repaired and how many sampled frames were dropped; frames, samples (pictures), distances (mm, mean over the limb
+    repaired and how many sampled frames were dropped; frames, samples (images), distances (mm, mean over the limb
     joints between body and motion capture): by subject; split: the subjects of "train" and "test".
     """
 
@@ -80,7 +80,7 @@ class ImportReport:
         distance = np.mean(list(self.distances.values()))
         lines = [
             f"{self.files} files read, {len(self.skipped)} skipped; {frames} frames, {samples} samples from four cameras "
-            f"({seen:.1%} of the frames lie inside the picture)",
+            f"({seen:.1%} of the frames are inside the image)",
             "samples per subject: " + ", ".join(f"{name} {n}" for name, n in self.samples.items()),
             f"train: {' '.join(self.split['train']) or '(none)'}; test: {' '.join(self.split['test'])}",
             f"mean distance between the limb joints of the body and of the motion capture: {distance:.0f} mm",
@@ -126,7 +126,9 @@ def import_mocap(
     if not recordings:
         raise UserError(report.skipped[0])
     numbers = number_subjects({r.subject for r in recordings})
-    planned = choose_split(list(numbers), train_subjects, test_subjects)  # a wrong name is told before the work
+    planned = choose_split(
+        list(numbers), train_subjects, test_subjects
+    )  # before the work, so that a wrong name fails early
     output = Path(output)
     # Without this file the data set counts as missing: an import that was cut short is not mistaken for a whole one.
     (output / "split.json").unlink(missing_ok=True)
@@ -158,7 +160,7 @@ def import_mocap(
 def find_recordings(folder: Path) -> tuple[list[Recording], ImportReport]:
     """All .amc and .bvh files below `folder`, sorted by name, and a report that names the .amc files without .asf.
 
-    The .asf of a motion lies beside it and has the first part of its name (01.asf for 01_02.amc), or is the only one.
+    The .asf of a motion is beside it and has the first part of its name (01.asf for 01_02.amc), or is the only one.
     """
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder; --input takes a folder of .asf/.amc or .bvh files")
@@ -175,7 +177,7 @@ def find_recordings(folder: Path) -> tuple[list[Recording], ImportReport]:
             fitting = [p for p in beside if f"{path.stem}_".lower().startswith(f"{p.stem}_".lower())]
             asf = max(fitting, key=lambda p: len(p.stem), default=beside[0] if len(beside) == 1 else None)
             if asf is None:
-                report.skipped.append(f"{path}: no skeleton such as {path.stem.split('_')[0]}.asf lies beside it")
+                report.skipped.append(f"{path}: there is no skeleton such as {path.stem.split('_')[0]}.asf beside it")
                 continue
         recordings.append(Recording(path, asf, subject_name((asf or path).stem), action_idx))
     return recordings, report
@@ -292,5 +294,5 @@ def _write(
     report.frames[subject] = sum(len(m.frame_idx) for m in motions)
     report.samples[subject] = write_subject(folder, motions, studio_cameras(seed * FIRST_NAMED_SUBJECT + number))
     if not report.samples[subject]:
-        report.skipped.append(f"subject {subject}: no frame lies inside the pictures; is the file's floor at height 0?")
+        report.skipped.append(f"subject {subject}: no frame is inside the images; is the file's floor at height 0?")
     report.distances[subject] = float(np.concatenate(distances).mean())

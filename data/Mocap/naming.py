@@ -15,7 +15,7 @@ class UnusableSkeleton(ValueError):
 class Convention:
     """What one family of files calls the joints this project needs, in normalised spelling (see `_normalise`).
 
-    `{s}` in a limb joint's name stands for `side` = (left, right). hip ... wrist: where the thigh, shin, foot, upper arm,
+    `{s}` in a limb joint's name is replaced by `side` = (left, right). hip ... wrist: where the thigh, shin, foot, upper arm,
     forearm and hand begin; collar, toe, hand (a point further out in the hand's direction) may be missing from a file.
     spine: the up to three joints that turn the trunk, bottom up; neck, head: the joints that turn neck and head.
     torso_at, neck_at: the Human3.6M joints Torso and Neck as weights of joints; head_at, nose_at: Head and Nose, of files that
@@ -126,7 +126,7 @@ class NamedSkeleton:
 
 
 def name_joints(skeleton: Skeleton) -> NamedSkeleton:
-    """Find the naming family of a skeleton; UnusableSkeleton that says so when there is none."""
+    """Find the naming family of a skeleton; UnusableSkeleton when there is none."""
     index = {_normalise(name): j for j, name in reversed(list(enumerate(skeleton.names)))}
     best = None
     for family, convention in CONVENTIONS.items():

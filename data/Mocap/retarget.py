@@ -126,7 +126,7 @@ def pull_to_targets(world: np.ndarray, targets: np.ndarray, body_rest: np.ndarra
     joints. With the middle of the hips in place, limb joints and the top of the head are sums of rotated bones,
         p_i = sum_k E_k G_k o_ik     (o_ik: rest bone that joint k turns on the way from the hips to i),
     and Gauss-Newton steps find the rotations E_k that minimise |p_i - target_i|^2 / POSITION_NOISE^2 +
-    |log E_k|^2 / ROTATION_NOISE^2. Rotations that move none of these points (hands, feet) stay as they are.
+    |log E_k|^2 / ROTATION_NOISE^2. Rotations that move none of these points (hands, feet) are unchanged.
     """
     bones = _bones_from_hips(body_rest)
     movers = np.flatnonzero(bones.any(axis=(0, 2)))
@@ -192,7 +192,7 @@ def rest_differences(named: NamedSkeleton, body_rest: np.ndarray) -> dict[str, n
     """For every SMPL joint the rotation (3, 3) from the body's rest pose (25, 3) to the skeleton's, both Y up, +Z front.
 
     Limbs turn by the smallest angle that lays the body's bone on the skeleton's. Feet turn only sideways, with the
-    leg's splay: both rest poses have them flat on the floor whatever the shin's slope. The trunk and the head stand
+    leg's splay: both rest poses have them flat on the floor for any slope of the shin. The trunk and the head stand
     upright in both.
     """
     rest = rest_positions(named)

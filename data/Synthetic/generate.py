@@ -33,13 +33,13 @@ def generate(
     seed: int = 0,
     progress: bool = True,
 ) -> None:
-    """Fill `folder` with the four annotation files of each of Human3.6M's seven subjects and the file `MARKER`.
+    """Write to `folder` the four annotation files of each of Human3.6M's seven subjects and the file `MARKER`.
 
     train_frames, test_frames: frames per motion at 10 Hz for the subjects of either split, numbered 5, 10, 15, ... as
     of a 50 Hz recording; subactions: motions per subject and action. Every motion is drawn from its own stream of
     `seed`, and the same arguments give the same bytes. A folder that these arguments have made before is left as it
     is, one that other arguments have made is replaced. The files are made in a folder beside it, which is renamed when
-    all are there, so whatever interrupts this leaves no folder that looks complete.
+    all are there, so an interruption at any time leaves no folder that looks complete.
 
     Raises UserError where the body has no regressor of Human3.6M's joints or `folder` holds files of another origin.
     """

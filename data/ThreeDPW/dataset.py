@@ -1,4 +1,4 @@
-"""3DPW (von Marcard et al., ECCV 2018): people outdoors, filmed by a hand-held camera, with SMPL parameters."""
+"""3DPW (von Marcard et al., ECCV 2018): people outdoors, recorded by a hand-held camera, with SMPL parameters."""
 
 import re
 from collections.abc import Iterator
@@ -79,7 +79,7 @@ class ThreeDPWSource(Source):
         folder = self.folder / "sequenceFiles" / split
         files = sorted(folder.glob("*.pkl"))
         if not files:
-            raise UserError(f"{folder}: holds no .pkl file; docs/data.md says where 3DPW comes from and where it goes")
+            raise UserError(f"{folder}: holds no .pkl file; see docs/data.md for where to get 3DPW and where to put it")
         return files
 
     def _chunk(self, sequence: Sequence, number: int, actor: Actor, action: dict[int, str]) -> Chunk:

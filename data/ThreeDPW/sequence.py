@@ -162,6 +162,4 @@ def _check_units(where: str, pose: np.ndarray, trans: np.ndarray, joints: np.nda
         raise UserError(f"{where}: half of the joint rotations are larger than {angles:.3g}; poses must be in radians")
     distance = np.median(np.linalg.norm(trans - joints[:, 0], axis=-1))
     if distance > 2:
-        raise UserError(
-            f"{where}: trans lies {distance:.3g} m from the pelvis of jointPositions; both must be in metres"
-        )
+        raise UserError(f"{where}: trans is {distance:.3g} m from the pelvis of jointPositions; both must be in metres")

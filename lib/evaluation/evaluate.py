@@ -33,9 +33,9 @@ def predict(
     order: np.ndarray | None = None,
     progress: bool = False,
 ) -> Predictions:
-    """Run the network over pose2d (N, J, 2) in evaluation mode; results stand in the samples' own order.
+    """Run the network over pose2d (N, J, 2) in evaluation mode; results are in the samples' own order.
 
-    order (N,): sequence in which samples are put through, by default as they stand.
+    order (N,): sequence in which samples are put through, by default their own.
     """
     model.eval()
     order = np.arange(len(pose2d)) if order is None else order
@@ -73,7 +73,7 @@ class Evaluator:
         """Predict the table `name` and report the errors; all ranks return the same report, rank 0 with all predictions,
         the others with their own.
 
-        weights: whose errors these are, for the report and errors; note: what else its protocol says. UserError when the
+        weights: whose errors these are, for the report and errors; note: what else belongs to its protocol. UserError when the
         network's output is not finite.
         """
         table = self.tables[name]

@@ -1,7 +1,7 @@
-"""Pictures of poses, meshes and training curves.
+"""Images of poses, meshes and training curves.
 
 Only matplotlib's object API with Agg: no window, no pyplot, no state that outlives a call. 3D data are in metres and
-camera axes (x right, y down, z forward, see lib.camera); the pictures show them upright. Right and left are the
+camera axes (x right, y down, z forward, see lib.camera); the images show them upright. Right and left are the
 person's own, as in lib.joints.
 """
 
@@ -83,7 +83,7 @@ def plot_mesh(axes: Axes3D, vertices: np.ndarray, faces: np.ndarray, colour: tup
 def frame_3d(axes: Axes3D, points: np.ndarray, view: tuple[float, float]) -> None:
     """Equal axes around all points (..., 3), metres, camera axes, seen from `view` = (elevation, azimuth) degrees.
 
-    Grid lines stand GRID metres apart.
+    Grid lines are GRID metres apart.
     """
     points = upright(np.asarray(points).reshape(-1, 3))
     low, high = points.min(0), points.max(0)
@@ -113,7 +113,7 @@ def draw_pose(
     path: str | Path,
     title: str = "",
 ) -> None:
-    """Write a picture of one sample: the 2D input beside the 3D skeleton from the front and from the side.
+    """Write an image of one sample: the 2D input beside the 3D skeleton from the front and from the side.
 
     pose2d (J, 2) normalized image coordinates; pose3d and target3d (J, 3) metres, camera axes, in the same frame of reference.
     """
@@ -141,7 +141,7 @@ def draw_mesh(
     joint_set: JointSet | None = None,
     title: str = "",
 ) -> None:
-    """Write a shaded picture of a mesh from the front and from the side, and of its skeleton beside it when given.
+    """Write a shaded image of a mesh from the front and from the side, and of its skeleton beside it when given.
 
     vertices (R, 3) and pose3d (J, 3) metres, camera axes, in the same frame of reference; faces (F, 3).
     """
@@ -165,7 +165,7 @@ def draw_mesh(
 
 
 def draw_curves(log: Iterable[dict], path_loss: str | Path, path_error: str | Path) -> None:
-    """Write two pictures of a training log: every loss per epoch, and the test error per epoch in millimetres.
+    """Write two images of a training log: every loss per epoch, and the test error per epoch in millimetres.
 
     Each entry has "epoch" and any of: "loss" and other keys that begin with "loss" (numbers), "test" with "mpjpe"
     and "pa_mpjpe" in mm (missing or None for an epoch without a test).

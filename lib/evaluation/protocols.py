@@ -32,7 +32,7 @@ class Protocol:
 
 
 COMMON_JOINTS = [k for k, name in enumerate(HUMAN36M_17.names) if name not in ("Pelvis", "Torso", "Nose")]
-"""The 14 joints that most annotations of people share (limbs, neck, top of the head), among the 17."""
+"""The 14 joints that most annotations of people have (limbs, neck, top of the head), among the 17."""
 
 PCK_THRESHOLD = 150.0
 AUC_THRESHOLDS = range(0, 151, 5)
@@ -74,19 +74,19 @@ def _mpi_inf_3dhp(poses: np.ndarray, truth: np.ndarray, actions: np.ndarray, seq
 PROTOCOLS: dict[str, Protocol] = {
     "release": Protocol("the split of the HGN release"),
     "videopose3d": Protocol(
-        "VideoPose3D's protocols: every frame, nothing dropped, the prediction as it is (its own root is not subtracted). The "
+        "VideoPose3D's protocols: every frame, nothing dropped, the prediction unchanged (its own root is not subtracted). The "
         "published numbers are the means of the action means: protocol 1 is MPJPE, protocol 2 PA-MPJPE",
         root_aligned=False,
     ),
     "amass": Protocol("the people or sub-sets of AMASS that the import held out, seen by four cameras chosen for each"),
     "3dpw": Protocol(
         "3DPW's frames with a valid camera, each actor a person; mpjpe_14 and pa_mpjpe_14 are over the 14 joints that most "
-        "annotations share (limbs, neck, top of the head)",
+        "annotations have (limbs, neck, top of the head)",
         further=_common_joints,
     ),
     "mpi_inf_3dhp": Protocol(
-        "MPI-INF-3DHP's own: valid frames, universal skeleton height, the prediction as it is (no alignment); pck_150 and auc in "
-        "percent over 14 joints (not pelvis, torso and nose), thresholds 0, 5, ..., 150 mm; all frames together, not the mean "
+        "MPI-INF-3DHP's own: valid frames, universal skeleton height, the prediction unchanged (no alignment); pck_150 and auc "
+        "in percent over 14 joints (not pelvis, torso and nose), thresholds 0, 5, ..., 150 mm; all frames together, not the mean "
         "of the sequences",
         root_aligned=False,
         further=_mpi_inf_3dhp,

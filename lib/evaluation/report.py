@@ -31,7 +31,7 @@ class Report:
     further: dict[str, Any] = field(default_factory=dict)
 
     def to_dict(self) -> dict:
-        """Plain values; what the protocol adds stands beside the rest."""
+        """Plain values; what the protocol adds is on the same level."""
         values = asdict(self)
         return values | values.pop("further")
 

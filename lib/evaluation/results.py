@@ -1,4 +1,4 @@
-"""What testing leaves behind: predictions.npz, metrics.json, pictures and obj files."""
+"""What testing leaves behind: predictions.npz, metrics.json, images and obj files."""
 
 import json
 from pathlib import Path

@@ -1,15 +1,15 @@
-"""Colours and viewpoints that all pictures of poses share."""
+"""Colours and viewpoints of all images of poses."""
 
 from lib.joints import JointSet
 
 SIDE_COLOURS = {"right": "#d1495b", "left": "#2274a5", "middle": "#6b7280"}
-"""One colour for each side of the body, told apart by colour-blind readers too."""
+"""One colour for each side of the body, also for colour-blind readers."""
 
 VIEWS = {"front": (8.0, -90.0), "side": (8.0, -20.0)}
 """Viewpoint -> (elevation, azimuth) in degrees: the camera's own view, and one from the image's right."""
 
 GRID = 0.5
-"""Metres between the grid lines of 3D pictures."""
+"""Metres between the grid lines of 3D images."""
 
 
 def bone_sides(joint_set: JointSet) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ class Coarsening:
 
     parents[k] (n_k,): the node of level k+1 that node i of level k was merged into, k = 0..levels-1.
     permutations[k] (p_k,): the node at each position of level k when the tree is laid out so that the children of
-    position i stand at 2i and 2i+1 one level below; numbers >= n_k are padding nodes. k = 0..levels.
+    position i are at 2i and 2i+1 one level below; numbers >= n_k are padding nodes. k = 0..levels.
     graphs[k] (n_k, n_k): sparse edge weights of level k, summed over merged edges. k = 0..levels.
     """
 

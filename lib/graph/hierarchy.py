@@ -29,7 +29,7 @@ def cached_scales(joints: JointSet, faces: np.ndarray, coarsen_levels: int, fold
     path = Path(folder) / f"hierarchy-{sha256(identity).hexdigest()[:16]}.npz"
     try:
         return _read(path)
-    except Exception:  # not there, or damaged in whatever way
+    except Exception:  # missing or damaged
         scales = build_scales(joints, faces, coarsen_levels)
     with suppress(OSError):
         _write(path, scales)

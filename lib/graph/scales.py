@@ -18,7 +18,7 @@ class GraphScale:
     adjacency (N, N) bool: which entries of the graph convolutions are learned; rows of padding nodes are empty.
     real_nodes (R,) int: position of real node k among the N padded, permuted nodes.
     pooling: sparse (R, V), mesh vertices to real nodes; None for the skeleton.
-    faces (F, 3) int: triangles between real nodes, for pictures and obj files; None for the skeleton.
+    faces (F, 3) int: triangles between real nodes, for images and obj files; None for the skeleton.
     """
 
     adjacency: np.ndarray

@@ -1,7 +1,7 @@
 """2D keypoints of any known joint set to the 17 joints of Human3.6M.
 
-A joint that both sets have under one name is taken as it is. Every other joint is a weighted sum of source joints
-(weights sum to 1, so pictures may be shifted and scaled freely); `CONVERSIONS` is the whole table, docs/joints.md
+A joint that both sets have under one name is copied. Every other joint is a weighted sum of source joints
+(weights sum to 1, so images may be shifted and scaled freely); `CONVERSIONS` is the whole table, docs/joints.md
 shows it. What Human3.6M's joints are: Pelvis, the midpoint of the hips; Torso, half way up the spine to the Neck;
 Neck, the base of the neck between the shoulders; Nose, the face at the nose; Head, the top of the head.
 """

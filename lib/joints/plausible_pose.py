@@ -1,7 +1,7 @@
 """What people look like in 2D: a Gaussian over the 17 joints, learned from motion capture.
 
 It completes people of whom only a part is seen (conditional mean) and measures how much a set of joints looks like a
-person (Mahalanobis distance), which tells keypoint conventions apart. Place and size in the image are free: with the
+person (Mahalanobis distance), which distinguishes keypoint conventions. Place and size in the image are free: with the
 mean m, the covariance C and the seen joints o,
 
     x_o = s m_o + t + e_o,  e ~ N(0, s^2 C),     s, t by generalised least squares,
@@ -21,7 +21,7 @@ from lib.joints.skeletons import HUMAN36M_17
 FILE = Path(__file__).with_name("plausible_pose.npz")
 
 MIN_KNOWN = 3
-"""Joints that must be seen to say where the others are."""
+"""Joints that must be seen to place the others."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class PlausiblePose:
     def complete(self, xy: np.ndarray) -> np.ndarray:
         """xy (T, J, 2), NaN where missing: a new array with every missing joint at its conditional mean.
 
-        Frames with fewer than MIN_KNOWN joints stay as they are.
+        Frames with fewer than MIN_KNOWN joints are unchanged.
         """
         out = xy.copy()
         for known, rows in _by_pattern(xy):
@@ -50,7 +50,7 @@ class PlausiblePose:
         """(T,) how unlike a person each pose xy (T, J, 2) is, NaN where missing; near 1 for people.
 
         The Mahalanobis distance of the seen joints, over the root of their number; infinite where too few are seen or
-        all lie on one point.
+        are all at one point.
         """
         out = np.full(len(xy), np.inf)
         for known, rows in _by_pattern(xy):

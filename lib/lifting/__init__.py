@@ -6,7 +6,7 @@ PRETRAINED = Path(__file__).resolve().parents[2] / "experiment" / "HGN_mocap_pre
 """The project's own weights."""
 
 DEFAULT_FPS = 25.0
-"""Frames per second of an input that does not say its rate."""
+"""Frames per second of an input without a frame rate."""
 
 FPS_RANGE = (0.01, 10000.0)
 """Frames per second that are taken for a rate."""

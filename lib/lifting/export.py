@@ -39,7 +39,7 @@ def export(model: nn.Module, faces: tuple[np.ndarray, ...], path: str | Path) ->
     compare it with `model`.
 
     Input `pose2d` (batch, 17, 2), outputs `pose3d` (batch, 17, 3) and, as far as the network has them, `mesh_coarse` and
-    `mesh_fine` (batch, R, 3), all float32, any batch; `metadata` tells what they mean; faces: of its meshes. Returns the
+    `mesh_fine` (batch, R, 3), all float32, any batch; `metadata` describes them; faces: of its meshes. Returns the
     largest difference in metres; UserError for an unknown ending or a missing package. A file that differs by more than
     TOLERANCE is a RuntimeError and is removed.
     """
@@ -64,7 +64,7 @@ def metadata(faces: tuple[np.ndarray, ...]) -> dict[str, str]:
     return {
         "description": "2D joints of one person to root-relative 3D joints" + " and coarse body meshes" * bool(faces),
         "pose2d": "float32 (batch, 17, 2). x = 2 u / s - 1, y = 2 v / s - h / s for pixel u, v (x right, y down) of a "
-        "picture of w x h pixels, s = w; where h > w, s = h and u is first moved by (h - w) / 2",
+        "image of w x h pixels, s = w; where h > w, s = h and u is first moved by (h - w) / 2",
         "pose3d": "float32 (batch, 17, 3), metres, camera axes (x right, y down, z forward), relative to the Pelvis",
         **{
             f"mesh_{name}": f"float32 (batch, {int(np.max(f)) + 1}, 3), vertices, same unit and space as pose3d"

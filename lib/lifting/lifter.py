@@ -86,7 +86,7 @@ class Lifter:
 
         One person gives a PoseSequence with all T frames, several a list with one for each, in which frames without any
         joint of the person are skipped. pose3d (T, 17, 3) and meshes are in metres, camera axes, relative to the pelvis;
-        with a camera `root` (T, 3) says where the pelvis is. UserError where the input cannot be used (docs/joints.md).
+        with a camera `root` (T, 3) is the position of the pelvis. UserError where the input cannot be used (docs/joints.md).
         """
         keypoints, image_size = _checked_keypoints(keypoints, joint_set), _checked_size(image_size)
         frames = _checked_frames(frames, keypoints.shape[-3])

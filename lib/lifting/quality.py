@@ -1,7 +1,7 @@
 """How far a person's 3D poses can be trusted, from the poses alone.
 
 The numbers need no ground truth: bones do not change their length, people do not shake, and a right pose projects onto
-the joints that it was lifted from. docs/predict.md says how the limits were derived.
+the joints that it was lifted from. docs/predict.md has how the limits were derived.
 """
 
 from dataclasses import dataclass
@@ -29,8 +29,8 @@ class Quality:
 
     limb_spread: coefficient of variation (standard deviation over mean) of a limb's length over all frames and both sides,
     mean of the four limbs; misfit: mean distance of the projected 3D joints from the 2D joints, in parts of the person's
-    size in the image; inverted: share of the frames in which the person is upside down in the image; jitter: mean
-    acceleration of the joints in m/s2, None where fewer than three frames are evenly spaced; imputed: share of the 2D
+    size in the image; inverted: fraction of the frames in which the person is upside down in the image; jitter: mean
+    acceleration of the joints in m/s2, None where fewer than three frames are evenly spaced; imputed: fraction of the 2D
     joints that were not detected but imputed.
     """
 
@@ -90,7 +90,7 @@ def misfit(pose3d: np.ndarray, pose2d: np.ndarray) -> float:
 
 
 def inverted(pose2d: np.ndarray, joint_set: JointSet) -> float:
-    """Share of the frames with the neck below the pelvis and the feet above it, by INVERTED_BY; pose2d (T, J, 2), y down."""
+    """Fraction of the frames with the neck below the pelvis and the feet above it, by INVERTED_BY; pose2d (T, J, 2), y down."""
     y = {name: pose2d[:, joint_set.names.index(name), 1] for name in ("Neck", "Pelvis", "R_Ankle", "L_Ankle")}
     margin = INVERTED_BY * np.ptp(pose2d, axis=1).max(-1)
     head_down = y["Neck"] - y["Pelvis"] > margin
@@ -109,7 +109,7 @@ def limb_spread(pose3d: np.ndarray, joint_set: JointSet) -> float:
 
 
 def jitter(pose3d: np.ndarray, frames: np.ndarray, fps: float) -> float | None:
-    """Mean acceleration of all joints, m/s2, over triples of frames that lie STEP apart."""
+    """Mean acceleration of all joints, m/s2, over triples of frames STEP apart."""
     if len(frames) < 3:
         return None
     usual = int(np.diff(frames).min())

@@ -1,6 +1,6 @@
 """Who is who from frame to frame: 2D detections of several people to track numbers, one frame at a time.
 
-A track is predicted by its motion; a detection fits it as well as its joints lie on the predicted ones (the overlap of
+A track is predicted by its motion; a detection fits it as well as its joints match the predicted ones (the overlap of
 bodies, not only of boxes). Tracks and detections are matched by optimal assignment (Kuhn 1955, through SciPy).
 Nothing but the tracks of the last `MAX_GAP` seconds is kept, so a video of any length can be tracked.
 """
@@ -11,16 +11,16 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 MAX_GAP = 1.5
-"""Seconds after which a person who comes back is somebody new."""
+"""Seconds after which a person who comes back gets a new number."""
 
 REACH = 0.5
-"""Farthest that a detection lies from where its track is predicted, in diagonals of the track's box, and ..."""
+"""Farthest that a detection may be from where its track is predicted, in diagonals of the track's box, and ..."""
 
 DRIFT = 0.5
 """... how much that grows with every second since the track was last seen: predictions get worse."""
 
 FEW_JOINTS = 0.5
-"""Cost of a detection that shares no joint with the track; in proportion with fewer missing. Ghosts have few joints."""
+"""Cost of a detection without a joint in common with the track; in proportion with fewer missing. Ghosts have few joints."""
 
 ABSENCE = 0.3
 """Cost of a track that was last seen MAX_GAP seconds ago; in proportion before that. Fresh tracks win."""
@@ -41,7 +41,7 @@ VELOCITY_GAIN = 0.25
 """How much of the prediction's error corrects the velocity; the first corrections are larger."""
 
 STRAIGHT_ON = 1.0
-"""Seconds for which an unseen person is expected to go straight on; then they stand."""
+"""Seconds for which an unseen person is expected to go straight on; then their predicted position stays."""
 
 
 @dataclass

@@ -43,7 +43,7 @@ def prepare_usable(people: list[Keypoints], min_joints: int = MIN_JOINTS) -> tup
 def without_far_joints(k: Keypoints) -> tuple[Keypoints, list[str]]:
     """The keypoints in which joints FAR outside the image are missing, and a line about them.
 
-    Where that is more than MAX_OUTSIDE of the known joints, the image size is wrong and the keypoints stay as they are.
+    Where that is more than MAX_OUTSIDE of the known joints, the image size is wrong and the keypoints are unchanged.
     """
     if k.image_size is None:
         return k, []
@@ -75,12 +75,12 @@ def _usable(whole: Keypoints, min_joints: int) -> tuple[PreparedPerson, list[str
     while not (rows := _completable(part, min_joints)).all():
         part = _take(part, rows)
     if len(part.frames) < MIN_USABLE * len(whole.frames):
-        part = whole  # whose error says what is missing
+        part = whole  # its error names what is missing
     (person,) = prepare_people([part], min_joints)
     flat = extent(person.pixels) < MIN_EXTENT
     if flat.sum() > (1 - MIN_USABLE) * len(whole.frames):
         raise UserError(
-            f"{whole.source}: person {whole.person}: all joints lie within {MIN_EXTENT:g} pixels in "
+            f"{whole.source}: person {whole.person}: all joints are within {MIN_EXTENT:g} pixels in "
             f"{frame_ranges(person.frames[flat])}; check the keypoints"
         )
     for frames, why in (

@@ -1,4 +1,4 @@
-"""What the network is shown of a person: the view of a virtual camera that is turned to them.
+"""What the network is shown of a person: the image of a virtual camera that is turned to them.
 
 A network knows persons of the sizes and places it was trained on. A virtual camera in the same place as the real one,
 turned so that its optical axis meets the person, and with a focal length that makes them as large as in the studio
@@ -21,7 +21,7 @@ SMOOTHING = 0.48
 """Standard deviation, in seconds, of the Gaussian that a virtual camera's motion is smoothed with."""
 
 MIN_EXTENT = 4.0
-"""Pixels. Where all joints lie closer together than this, they show no pose."""
+"""Pixels. Joints that are all closer together than this show no pose."""
 
 MAX_MOVE, MAX_MOVE_RATE = 0.25, 7.0
 """How far a person can move between two frames: in body heights, and in body heights per second (12 m/s)."""
@@ -32,8 +32,8 @@ MAX_GROWTH, MAX_GROWTH_RATE = 0.3, 3.0
 
 @dataclass(frozen=True)
 class VirtualCamera:
-    """pose2d (T, J, 2) float32: the network's input; rotation (T, 3, 3): `view = rotation @ camera`, so row vectors in
-    the view's axes turn back by `points @ rotation`."""
+    """pose2d (T, J, 2) float32: the network's input; rotation (T, 3, 3): `virtual = rotation @ camera`, so row vectors in
+    the virtual camera's axes turn back by `points @ rotation`."""
 
     pose2d: np.ndarray
     rotation: np.ndarray
@@ -60,18 +60,18 @@ def virtual_camera(
     frames: np.ndarray | None = None,
     fps: float = DEFAULT_FPS,
 ) -> VirtualCamera:
-    """The view of one person over time: pixels (T, J, 2) in an image of (width, height).
+    """The virtual camera of one person over time: pixels (T, J, 2) in an image of (width, height).
 
     camera: see `intrinsics`; frames (T,): increasing frame numbers at fps in Hz, consecutive ones by default. The
     virtual camera is turned to the middle of the joints' box, without roll, and its focal length makes the box
     SHOWN_SIZE. Both are smoothed over time (`gaussian`), but never across a pause or a jump (`jumps`). The shape of the
-    image plays no part. UserError where all joints of a frame lie on one point.
+    image plays no part. UserError if all joints of a frame are at one point.
     """
     pixels = np.asarray(pixels, np.float64)
     frames = np.arange(len(pixels)) if frames is None else np.asarray(frames)
     if (tiny := extent(pixels) < MIN_EXTENT).any():
         raise UserError(
-            f"all joints lie within {MIN_EXTENT:g} pixels in {frame_ranges(frames[tiny])}; skip these frames"
+            f"all joints are within {MIN_EXTENT:g} pixels in {frame_ranges(frames[tiny])}; skip these frames"
         )
     *f, cx, cy = intrinsics(camera, image_size)
     seconds = (frames - frames[0]) / fps

@@ -23,8 +23,8 @@ def evaluate_in_parts(network: nn.Module, pose2d: torch.Tensor) -> HGNOutput:
     """Outputs of a network in evaluation mode for any number of samples, pose2d (B, J, 2).
 
     On a CPU each part of the batch is computed by one thread, parts side by side on torch.get_num_threads() threads.
-    Threads never share one operation: after each of some 300 small operations they would wait for each other, which takes
-    most of the time of a single sample and varies with whatever else the machine does. Up to LEAST samples the calling
+    Threads never split one operation: after each of some 300 small operations they would wait for each other, which takes
+    most of the time of a single sample and varies with the machine's other load. Up to LEAST samples the calling
     thread computes alone. Meanwhile torch.get_num_threads() is 1, everywhere in the process.
     """
     if pose2d.device.type == "cpu":

@@ -34,7 +34,7 @@ class NonLocal(nn.Module):
         projection = torch.stack([w_theta @ self.theta.weight, w_phi @ self.phi.weight])
         offset = torch.stack([w_theta @ self.theta.bias, w_phi @ self.phi.bias])
         products = F.linear(x, projection / len(x), offset / len(x))  # (N, B, 2)
-        a, b = products.permute(2, 1, 0).contiguous()  # (B, N) each, so that the scores too lie sample by sample
+        a, b = products.permute(2, 1, 0).contiguous()  # (B, N) each, so that the scores too are contiguous per sample
         scores = F.relu(a[:, :, None] + b[:, None, :], inplace=True)
         y = torch.bmm(scores, self.g(x).transpose(0, 1)).transpose(0, 1)  # (N, B, E)
         return x + self.bn(self.W(y.flatten(0, 1))).view_as(x)

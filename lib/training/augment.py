@@ -48,7 +48,7 @@ class ViewRange:
     """Cameras that `new_view` draws from, as people hold them.
 
     yaw, pitch, roll: largest turn about the true vertical, of the optical axis above and below the horizon, and about the
-    optical axis, degrees, all uniform; a share `level` of the cameras has a fifth of pitch and roll. distance: from the
+    optical axis, degrees, all uniform; the fraction `level` of the cameras has a fifth of pitch and roll. distance: from the
     camera to the middle of the person, metres; focal: focal length over the image's longer side (wide-angle to short
     telephoto); size: the person's box over the image, uniform in its logarithm; shapes: width over height of the images.
     """
@@ -109,7 +109,7 @@ def draw_view(batch: Batch, views: ViewRange, generator: torch.Generator) -> Vie
     pose = batch.pose3d @ turn
     low, high = pose.amin(1), pose.amax(1)
     half = _half_sizes(shape, views.shapes)
-    largest = ((high - low)[:, :2] / (2 * half)).amax(1)  # metres per pixel that fill the image
+    largest = ((high - low)[:, :2] / (2 * half)).amax(1)  # metres per pixel that make the person as large as the image
     distance = between(distance, *views.distance)
     lowest, highest = (f * LONGER_SIDE for f in views.focal)
     focal = (between(size, *views.size) * distance / largest).clamp(lowest, highest)
@@ -142,7 +142,7 @@ def new_view(batch: Batch, chosen: torch.Tensor, view: View) -> Batch:
 
 @dataclass(frozen=True)
 class ShownRange:
-    """How `lib.lifting` shows people to the network: unknown, the share of cameras whose focal length and principal point
+    """How `lib.lifting` shows people to the network: unknown, the fraction of cameras whose focal length and principal point
     it does not know; aim and size: standard deviations of where the virtual camera looks, over the person's box, and of
     the box's logarithm. It follows people smoothly, so that it is never quite where a single image would put it."""
 
@@ -280,7 +280,7 @@ def _upright(up: torch.Tensor) -> torch.Tensor:
 
 
 def _axis(like: torch.Tensor, axis: int) -> torch.Tensor:
-    """The unit vector (3,) along an axis, made where `like` lies."""
+    """The unit vector (3,) along an axis, made on the device of `like`."""
     unit = like.new_zeros(3)
     unit[axis] = 1
     return unit
@@ -295,14 +295,14 @@ def _half_sizes(share: torch.Tensor, shapes: tuple[float, ...]) -> torch.Tensor:
 
 
 def _mirror_x(like: torch.Tensor, dimensions: int) -> torch.Tensor:
-    """(-1, 1, ...), made where `like` lies: a constant of the host would have to be waited for."""
+    """(-1, 1, ...), made on the device of `like`: copying a constant from the host would wait."""
     signs = like.new_ones(dimensions)
     signs[0] = -1
     return signs
 
 
 def _rays(batch: Batch) -> torch.Tensor:
-    """Screen space to rays (B, J, 2): camera_xy / camera_z."""
+    """Normalized image coordinates to rays (B, J, 2): camera_xy / camera_z."""
     width, height = batch.image_size[:, None, :1], batch.image_size[:, None, 1:]
     pixels = (batch.pose2d + torch.cat([torch.ones_like(width), height / width], -1)) * width / 2
     return (pixels - batch.camera[:, None, 2:]) / batch.camera[:, None, :2]

@@ -28,7 +28,7 @@ from lib.training.people import PeopleMaker
 
 @dataclass(frozen=True)
 class Augmentation:
-    """What happens to training samples; flip_permutation (J,) of the joint set. body, detector and virtual_camera: shares of
+    """What happens to training samples; flip_permutation (J,) of the joint set. body, detector and virtual_camera: fractions of
     new people, of input as a detector makes it, and as `lib.lifting` shows it; new people and detections come with a
     new view."""
 
@@ -46,7 +46,7 @@ class BatchSource:
     """The samples of one or several tables on a device, and their order in every epoch.
 
     Order and augmentation follow from (seed, epoch, step) alone, so an epoch can be taken up in its middle, and by
-    another number of ranks: `batch_size` counts the samples of all ranks, of which each takes its share.
+    another number of ranks: `batch_size` counts the samples of all ranks, of which each takes its shard.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class BatchSource:
 
         def column(get):
             parts = [np.asarray(get(t)) for t in tables]
-            # One table on the CPU stays the memory-mapped file, which all ranks of a host share.
+            # One table on the CPU stays the memory-mapped file, common to all ranks of a host.
             return torch.as_tensor(parts[0] if len(parts) == 1 else np.concatenate(parts)).to(device)
 
         def mesh_column(name, i):
@@ -105,18 +105,18 @@ class BatchSource:
         return max(epoch_length(self.lengths) // self.batch_size, 1)
 
     def sample_names(self, order: torch.Tensor, step: int) -> list[str]:
-        """Picture names of batch number `step`."""
+        """Image names of batch number `step`."""
         rows = order[step * self.batch_size : (step + 1) * self.batch_size].cpu().numpy()
         return self.names[rows].tolist()
 
     def weight(self, step: int) -> float:
-        """Factor of this rank's mean over its share of batch number `step` that makes the ranks' mean that of the batch."""
+        """Factor of this rank's mean over its shard of batch number `step` that makes the ranks' mean that of the batch."""
         count = min(self.batch_size, epoch_length(self.lengths) - step * self.batch_size)
         own = self.group.shard(count)
         return (own.stop - own.start) * self.group.size / count
 
     def batch(self, order: torch.Tensor, epoch: int, step: int) -> Batch:
-        """This rank's share of batch number `step` of an epoch with this order, augmented; it may be empty.
+        """This rank's shard of batch number `step` of an epoch with this order, augmented; it may be empty.
 
         Every rank augments the whole batch, a thousandth of a step's work, so that a sample's random numbers do not
         depend on the number of ranks.
@@ -162,8 +162,8 @@ class BatchSource:
         if self.mesh_rows is not None:
             has = ((mesh_rows >= 0) | to_device(new, self.device)).to(batch.pose3d.dtype)
             batch = replace(batch, mesh_weight=has * (len(rows) / has.sum().clamp(min=1)))
-        share = self.group.shard(len(rows))
-        return _take(batch, share, share)
+        shard = self.group.shard(len(rows))
+        return _take(batch, shard, shard)
 
     def _people(
         self,
@@ -176,7 +176,7 @@ class BatchSource:
     ) -> tuple[Batch, torch.Tensor]:
         """The batch with `new` people in place of their samples, and landmarks (B, L, 3) of those and the `detected`.
 
-        A new person begins as its sample or, where that has no SMPL parameters, as any other. The masks (B,) lie on the
+        A new person begins as its sample or, where that has no SMPL parameters, as any other. The masks (B,) are on the
         CPU. The landmarks of samples that are neither new nor have SMPL parameters mean nothing.
         """
         assert self.people is not None

@@ -1,4 +1,4 @@
-"""The checkpoints of a run: which are kept, and what one says about the run that wrote it."""
+"""The checkpoints of a run: which are kept, and what one records about the run that wrote it."""
 
 import platform
 import time

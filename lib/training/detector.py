@@ -35,10 +35,10 @@ _LIMB_ENDS = ("Elbow", "Wrist", "Knee", "Ankle")
 @dataclass(frozen=True)
 class DetectorErrors:
     """How a detector errs. std: standard deviation of a usual joint, over the larger side of the person's box (1 % of a
-    standing person is 17 mm); quality: standard deviation of its logarithm from image to image; coarse: share of joints
-    with four times the error; legs, arms, all: share of images in which left and right change places there; pulled: share
-    of elbows, wrists, knees and ankles found on the other limb; outlier: share of joints anywhere in the box; missing: share
-    of images in which some keypoints are missing and imputed."""
+    standing person is 17 mm); quality: standard deviation of its logarithm from image to image; coarse: fraction of joints
+    with four times the error; legs, arms, all: fraction of images in which left and right change places there; pulled: fraction
+    of elbows, wrists, knees and ankles found on the other limb; outlier: fraction of joints anywhere in the box; missing:
+    fraction of images in which some keypoints are missing and imputed."""
 
     std: float = 0.008
     quality: float = 0.6

@@ -29,7 +29,7 @@ from smplpytorch.smplpytorch.flexible_body import FlexibleBody
 def build_learner(
     cfg: Config, model: nn.Module, scales: list[GraphScale], devices: list[torch.device], group: Group = ALONE
 ) -> Learner:
-    """`model`, which lies on the first of the devices, made to train on all devices and ranks as TRAIN and MODEL say."""
+    """`model`, which is on the first of the devices, made to train on all devices and ranks according to TRAIN and MODEL."""
     network = distribute(model, cfg.TRAIN.sync_bn) if group.size > 1 else data_parallel(model, devices)
     return Learner(
         model,

@@ -111,7 +111,7 @@ class Learner:
         torch.set_rng_state(content["random_state"])
 
     def _computed_here(self, state: dict[str, Any]) -> dict[str, Any]:
-        """An optimiser's state as this process computes, fused or not, whatever the process did that wrote it: PyTorch
+        """An optimiser's state as this process computes, fused or not, independent of the process that wrote it: PyTorch
         looks there when it decides on which device the step counts belong."""
         fused = self.optimizer.defaults.get("fused")
         return (

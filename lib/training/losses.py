@@ -76,7 +76,7 @@ def _mean(errors: torch.Tensor, weight: torch.Tensor | None) -> torch.Tensor:
 def normal_loss(
     predicted: torch.Tensor, target: torch.Tensor, faces: torch.Tensor, weight: torch.Tensor | None = None
 ) -> torch.Tensor:
-    """Mean |cosine| between predicted edges and the target's face normals: 0 when every face lies in its plane.
+    """Mean |cosine| between predicted edges and the target's face normals: 0 when every face is in its plane.
 
     predicted, target (B, R, 3); faces (F, 3); weight (B,) of the samples. As in Pixel2Mesh (Wang et al., ECCV 2018).
     """

@@ -2,7 +2,7 @@
 
 Nine people walk into a motion-capture studio and every network knows their limbs by heart. Here arms, legs, trunk and
 head of different frames meet in one person (left and right may change sides), joints turn a little further within what
-a body can do, somebody lies down or stands on their hands, and builds range from children to giants. The joints come
+a body can do, some people lie down or stand on their hands, and builds range from children to giants. The joints come
 from the recorded skeletons themselves, so that they are where motion capture puts them.
 """
 
@@ -167,14 +167,14 @@ class PeopleMaker:
         return torch.stack([bones.median(0).values for bones in by_person])
 
     def landmarks(self, rows: torch.Tensor, mirrored: torch.Tensor, pose3d: torch.Tensor) -> torch.Tensor:
-        """(K, L, 3) of samples `rows` (K,), mirrored where (K,) bool says so, with joints pose3d (K, 17, 3)."""
+        """(K, L, 3) of samples `rows` (K,), mirrored where (K,) bool is set, with joints pose3d (K, 17, 3)."""
         person = self.betas[self.person[rows]]
         shape = torch.cat([person, person.new_zeros(len(person), len(self.body.proportions))], dim=1)
         world = self._world(axis_angle_to_matrix(self._recorded(rows, mirrored)))
         return self.body.landmarks(pose3d, world, shape)
 
     def make(self, rows: torch.Tensor, mirrored: torch.Tensor, generator: torch.Generator) -> People:
-        """K new people who begin as samples `rows` (K,), mirrored where (K,) bool says so.
+        """K new people who begin as samples `rows` (K,), mirrored where (K,) bool is set.
 
         A person that would reach into themselves becomes the recorded pose again, in the new build. The random numbers
         come from a CPU generator, so they are the same for every device.

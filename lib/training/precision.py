@@ -14,7 +14,7 @@ def accelerate(
 ) -> Callable[[torch.Tensor], HGNOutput]:
     """The forward pass of a training step: network itself, compiled, or in bfloat16; parameters stay float32.
 
-    compiling: "on", "off" or "auto", which is off (docs/benchmarks.md says why). precision: "bf16" runs products in
+    compiling: "on", "off" or "auto", which is off (docs/benchmarks.md has the reason). precision: "bf16" runs products in
     bfloat16; for "fp32" and "tf32" see `matmul_precision`. `network` itself is not changed.
     """
     if precision == "bf16":
@@ -51,7 +51,7 @@ def _in_bfloat16(network: nn.Module) -> nn.Module:
 
 
 class InBfloat16(nn.Module):
-    """A network whose products run in bfloat16, with float32 outputs. It shares the network's parameters."""
+    """A network whose products run in bfloat16, with float32 outputs. Its parameters are the network's."""
 
     def __init__(self, network: nn.Module):
         super().__init__()

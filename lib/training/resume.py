@@ -51,7 +51,7 @@ def require_same_training(cfg: Config, path: str | Path, content: dict[str, Any]
 def resumed_run(
     cfg: Config, path: str | None, group: Group = ALONE, log: Callable[[str], None] = print
 ) -> Iterator[tuple[RunDir, Path, dict[str, Any]] | None]:
-    """The run to go on with, its checkpoint's path and content, on all ranks; nobody else works on it inside.
+    """The run to go on with, its checkpoint's path and content, on all ranks; locked against other processes inside.
 
     path: a run folder, a checkpoint in one, "" for the newest run of this configuration, None (which gives None) for none.
     """
@@ -61,7 +61,7 @@ def resumed_run(
         yield group.from_main(None)
     else:
         run, named = find_run(cfg, path)
-        with run.locked():  # before reading: whoever works on it may be about to write
+        with run.locked():  # before reading: another process may be about to write
             yield group.from_main((run, *read_resumable(run, named, log)))
 
 
@@ -74,7 +74,7 @@ def find_run(cfg: Config, path: str) -> tuple[RunDir, Path | None]:
         return RunDir(place), None
     if place.parent.name != "checkpoint":
         raise UserError(
-            f"{place}: lies in no run folder; to start from its weights use TEST.weight_path and main/test.py"
+            f"{place}: is in no run folder; to start from its weights use TEST.weight_path and main/test.py"
         )
     return RunDir(place.parent.parent), place
 

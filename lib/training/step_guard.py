@@ -7,7 +7,7 @@ from torch import nn
 
 
 class SkippedStep(NamedTuple):
-    """A step that was left out."""
+    """A skipped step."""
 
     step: int
     loss: float
@@ -18,7 +18,7 @@ class StepGuard:
     """Takes an optimiser's steps, or leaves them out: parameters, optimiser state and running statistics stay as they were.
 
     The device decides; the host does not wait for it and learns in `read` what happened. Once more than `allowed` steps
-    were left out every later one is too, so nothing changes between that step and the next `read`.
+    were skipped every later one is too, so nothing changes between that step and the next `read`.
     """
 
     def __init__(self, model: nn.Module, optimizer: torch.optim.Optimizer, allowed: int):

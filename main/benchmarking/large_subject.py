@@ -1,4 +1,4 @@
-"""Annotations as large as Human3.6M's, of nobody: to measure how long reading takes and how much memory."""
+"""Made-up annotations as large as Human3.6M's, to measure how long reading takes and how much memory."""
 
 import json
 from collections.abc import Iterable

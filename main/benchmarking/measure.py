@@ -29,7 +29,7 @@ class Times:
 
     @property
     def quartiles(self) -> tuple[float, float]:
-        """Between these lies the middle half of the rounds."""
+        """The middle half of the rounds is between these."""
         low, high = np.quantile(self.values, [0.25, 0.75])
         return float(low), float(high)
 
@@ -43,8 +43,8 @@ def interleaved(
 ) -> dict[str, Times]:
     """Seconds of a call of each function, over `rounds` rounds in which all take turns, after one round of warm-up.
 
-    Taking turns, whatever else the machine does meets all of them alike. A turn of a function that takes less than TURN
-    seconds is several calls, of which the mean counts: a clock and the caches of a single short call say little.
+    They are interleaved, so other load on the machine affects all of them alike. A turn of a function that takes less than TURN
+    seconds is several calls, of which the mean counts: a clock and the caches of a single short call are noise.
     synchronize: waits for the device.
     """
     calls = dict.fromkeys(functions, 1)

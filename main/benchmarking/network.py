@@ -34,7 +34,7 @@ from main.benchmarking.measure import interleaved, resident_bytes
 
 
 def make_table(scales: list[GraphScale], count: int, seed: int = 0) -> PoseTable:
-    """Random samples that fit the graphs; what stands in them does not change how long anything takes."""
+    """Random samples that fit the graphs; their values do not change how long anything takes."""
     rng = np.random.default_rng(seed)
 
     def values(*shape):
@@ -103,7 +103,7 @@ def step_memory(kind: type[nn.Module], scales: list[GraphScale], hidden_dim: int
 
 def epoch(cfg: Config, scales: list[GraphScale], steps: int, device: torch.device) -> dict[str, float]:
     """Median epoch of `steps` steps with this project's training loop, over TRAIN.end_epoch of them: seconds of its
-    steps with data, augmentation, logging and progress ("steps"), of as many steps alone, taken in turns with it
+    steps with data, augmentation, logging and progress ("steps"), of as many steps alone, interleaved with it
     ("bare"), and of all that follows the last step but the network ("after")."""
     torch.manual_seed(0)
     size = cfg.TRAIN.batch_size

@@ -189,7 +189,7 @@ def epoch_rows(args: argparse.Namespace, scales: list[GraphScale], device: torch
 
     real, narrow = run(hidden_dim, steps), run(2, 8 * steps)
     yield Row("training, data and logging included", "samples/s", steps * batch / real["steps"])
-    # The loop does the same around any network; beside a small one its cost stands out of the noise.
+    # The loop does the same around any network; beside a small one its cost is measurable.
     loop = (narrow["steps"] - narrow["bare"]) / (8 * steps)
     yield Row("loop: data, augmentation, logging, per step", "ms", loop * 1e3)
     yield Row("loop: report, log, curves, saving, per epoch", "ms", real["after"] * 1e3)

@@ -23,7 +23,7 @@ from smplpytorch.smplpytorch.proportions import strain_direction, strain_of
 
 LENGTH_QUANTUM = 2.0**-20
 WEIGHT_QUANTUM = 2.0**-16
-SHAPE_QUANTUM = np.pi * 2.0**-22  # fits no table's decimals, so that no value lies halfway between two multiples
+SHAPE_QUANTUM = np.pi * 2.0**-22  # fits no table's decimals, so that no value is halfway between two multiples
 MIRROR = np.array([-1.0, 1.0, 1.0])
 
 
@@ -221,7 +221,7 @@ def part_distance(part: Part, points: np.ndarray) -> np.ndarray:
 
 def body_distance(points: np.ndarray) -> np.ndarray:
     """The implicit function (N,) of the left half at points (N, 3) with x >= 0: the smooth union of the parts."""
-    margin = 0.06  # farther than this from a part's bounding box, the part is left out
+    margin = 0.06  # farther than this from a part's bounding box, the part is skipped
     total = np.full(len(points), margin)
     for part in PARTS:
         rows = np.array(part.rows)
@@ -408,7 +408,7 @@ def build_posedirs(v: np.ndarray, joints: np.ndarray, subtree: np.ndarray) -> np
     """(V, 3, 207): widen the skin where blending two rotations makes it thinner.
 
     A turn by a about axis n has diag(R - I) = (1 - cos a) (n^2 - 1): along each axis the offset is
-    -gain * 4 m (1 - m) * (R_ii - 1) * (v - joint)_i, with m the share of the vertex that turns with the joint.
+    -gain * 4 m (1 - m) * (R_ii - 1) * (v - joint)_i, with m the part of the vertex that turns with the joint.
     """
     gain = 0.2  # by eye, at right angles
     posedirs = np.zeros((len(v), 3, 9 * (len(joints) - 1)))

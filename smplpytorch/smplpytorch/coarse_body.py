@@ -50,7 +50,7 @@ class CoarseBody:
         self.parents = [int(p) for p in model.parents]
 
     def root_joint(self, betas: np.ndarray) -> np.ndarray:
-        """J0 (F, 3): the root joint, which stays in place whatever the pose, for betas (F, S)."""
+        """J0 (F, 3): the root joint, which stays in place in every pose, for betas (F, S)."""
         rest = self.rest_joints[0].double().cpu().numpy()
         return rest[:, 0] + betas @ rest[:, 1:].T
 

@@ -1,8 +1,8 @@
-"""Where a 2D detector's keypoints lie on a body: points of its surface, found by position, for any SMPL-format body.
+"""Where a 2D detector's keypoints are on a body: points of its surface, found by position, for any SMPL-format body.
 
-People who annotate pictures mark what they see: the tip of the nose, the eyes, the ears, the outside of the hips, the tip
+People who annotate images mark what they see: the tip of the nose, the eyes, the ears, the outside of the hips, the tip
 of the big toe. Motion capture puts its joints inside the body. Rules of place, not vertex numbers, find the points, so
-SMPL and the built-in body share them; both stand in a T-pose, Y up, facing +Z, with the left at +X.
+They hold for SMPL and the built-in body; both are in a T-pose, Y up, facing +Z, with the left at +X.
 """
 
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ EYE = np.array([0.032, 0.029])
 """Metres from the tip of the nose sideways and up to the pupil."""
 
 HIP_WIDTH, HIP_HEIGHT = 1.35, 0.2
-"""Annotated hips lie further outside than the joints (1: at the joints) and higher (1: at the pelvis joint)."""
+"""Annotated hips are further outside than the joints (1: at the joints) and higher (1: at the pelvis joint)."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Landmark:
 
 
 def landmarks(model: BodyModel) -> list[Landmark]:
-    """The keypoints of COCO, BODY_25 and Halpe that are not joints of Human3.6M's skeleton, or lie elsewhere.
+    """The keypoints of COCO, BODY_25 and Halpe that are not joints of Human3.6M's skeleton, or are elsewhere.
 
     Shoulders, elbows, wrists, knees and ankles are marked where the joints are, so they need no landmark.
     """

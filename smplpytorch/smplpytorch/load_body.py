@@ -1,4 +1,4 @@
-"""The body model of a machine: SMPL where its file lies, the built-in stand-in elsewhere."""
+"""The body model of a machine: SMPL if its file is there, otherwise the built-in synthetic body."""
 
 from pathlib import Path
 
@@ -27,7 +27,7 @@ def load_body(smpl_dir: str | Path, notice=print) -> BodyModel:
         return load_model(path)
     if str(smpl_dir) != ModelConfig.smpl_dir:
         raise UserError(f"MODEL.smpl_dir {smpl_dir}: no SMPL model (.pkl) here; name its folder, or {BUILT_IN}")
-    notice(f"no SMPL model in {smpl_dir}: using the built-in stand-in body (see docs/data.md to place SMPL's file)")
+    notice(f"no SMPL model in {smpl_dir}: using the built-in synthetic body (docs/data.md: where to put SMPL's file)")
     return build_builtin_body()
 
 

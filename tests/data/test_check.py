@@ -90,7 +90,7 @@ def test_parameters_of_another_person_are_told_by_the_distance_from_the_annotate
             for entry in frames.values():
                 entry["trans"] = [50.0, 0.0, 0.0]
     path.write_text(json.dumps(tree))
-    assert "subject 8: annotated joints lie" in wrong(cfg)
+    assert "subject 8: annotated joints are" in wrong(cfg)
     assert "do not belong together" in wrong(cfg)
 
 

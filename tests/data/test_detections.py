@@ -79,7 +79,7 @@ def with_first(value):
     [
         ("", "is not a detection file"),
         ('{"a": [[1, 2]', "is not a detection file"),
-        ("[1, 2]", "picture name -> joints"),
+        ("[1, 2]", "image name -> joints"),
         ("[" * 100_000, "is not a detection file"),
         (with_first([[1, 2]] * 16), "same number of joints"),
         (with_first([[1]] * 17), "same number of joints"),
@@ -88,7 +88,7 @@ def with_first(value):
         (with_first({"x": 1}), "same number of joints"),
         (with_first([[10**400, 2]] * 17), "same number of joints"),
         (with_first([[float("nan"), 2]] * 17), "NaN or infinite coordinates, first in picture_000000.jpg"),
-        (entries(PIXELS[:, :16]), "16 joints per picture, human36 has 17; name their set in DATASET.input_joint_set"),
+        (entries(PIXELS[:, :16]), "16 joints per image, human36 has 17; name their set in DATASET.input_joint_set"),
         (entries(PIXELS[..., :1]), "each x, y and perhaps a score"),
     ],
 )
@@ -103,7 +103,7 @@ def test_what_cannot_be_used_is_one_line_with_the_file(write, content, words):
 
 
 def test_the_joint_set_asked_for_must_fit(write):
-    with pytest.raises(UserError, match=f"17 joints per picture, body25 has {len(JOINT_SETS['body25'])}"):
+    with pytest.raises(UserError, match=f"17 joints per image, body25 has {len(JOINT_SETS['body25'])}"):
         with_detections(TABLE, write(entries()), "body25")
 
 

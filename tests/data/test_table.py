@@ -415,7 +415,7 @@ def test_a_missing_file_of_the_last_subject_is_told_before_any_is_read(folder, c
 
 def test_joints_behind_a_camera_are_told_with_the_picture(folder, coarse):
     edit(folder, 9, "camera", lambda tree: tree["2"].update(t=[0.0, 0.0, -4000.0]))
-    with pytest.raises(UserError, match=r"s_09_act_.*_ca_02_.*\.jpg: a joint lies behind its camera"):
+    with pytest.raises(UserError, match=r"s_09_act_.*_ca_02_.*\.jpg: a joint is behind its camera"):
         load(folder, coarse)
 
 

@@ -510,7 +510,7 @@ def test_weights_of_another_hierarchy_are_refused_with_both_sizes_in_one_line(sm
         load_state(small_hgn, network(_other_scales(), hidden_dim=4).state_dict(), "a.pth")
     message = str(raised.value)
     assert message.startswith("a.pth: ")
-    assert "they want 5 joints and meshes of 8 and 16 nodes" in message
+    assert "they need 5 joints and meshes of 8 and 16 nodes" in message
     assert "has 5 joints and meshes of 6 and 12 nodes" in message
     assert "MODEL.smpl_dir" in message
     assert "MODEL.coarsen_levels" in message

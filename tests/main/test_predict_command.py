@@ -267,7 +267,7 @@ def test_a_video_is_lifted_with_a_detector(run, tmp_path, capsys):
         (("--input", "SAMPLES/coco_dataset.json", "--output", ""), "--output: the path is empty"),
         (("--input", "SAMPLES/coco_dataset.json", "--output", "a.npz", "x/../a.npz"), "--output: a.npz is named twice"),
         (("--input", "SAMPLES/coco_dataset.json", "--output", "d.npz/"), "--output: d.npz is a folder; name a file"),
-        (("--input", "one_point.npy", *SIZE_OPTION, "--joint-set", "coco", "--output", "o.npz"), "all joints lie within 4"),
+        (("--input", "one_point.npy", *SIZE_OPTION, "--joint-set", "coco", "--output", "o.npz"), "all joints are within 4"),
         (("--input", "SAMPLES/coco_dataset.json", "--output", "o.npz", "--weights", "bad.pth.tar"), "bad.pth.tar: is not a"),
         (("--input", "SAMPLES/coco_dataset.json", "--output", "o.npz", "--camera", 0, 1, 2, 3), "--camera FX FY CX CY"),
         (("--input", "SAMPLES/coco.npz", "--detector", "d.onnx", "--output", "o.npz"), "--detector belongs to --video"),

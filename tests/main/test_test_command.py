@@ -106,7 +106,7 @@ def test_released_weights_are_read_with_the_hierarchy_of_the_body_and_sizes_that
     assert metrics_of(run)["mpjpe"] == content["log"][-1]["test"]["mpjpe"]
     code, out, run = run_test(start, project, path, "--set", "MODEL.coarsen_levels=6")
     assert code == 2, out
-    assert "they want 17 joints and meshes of 22 and 44 nodes, the hierarchy built here has 17 joints" in out
+    assert "they need 17 joints and meshes of 22 and 44 nodes, the hierarchy built here has 17 joints" in out
     assert "MODEL.smpl_dir" in out
     assert run is None
 

@@ -28,8 +28,8 @@ def joint_set_of(
 ) -> str:
     """The joint set of values (N, J, 3), NaN where missing.
 
-    asked: by the caller; said: by the file. What was asked or said must look like people at least as much as the others
-    with as many joints do, unless force. Where nothing is said, the clear one is taken, with a line in notes. UserError
+    asked: by the caller; said: by the file. A convention from either must look like people at least as much as the others
+    with as many joints do, unless force. Without either, the clear one is taken, with a line in notes. UserError
     where it is not clear, wrong or unknown.
     """
     count = values.shape[1]
@@ -51,9 +51,9 @@ def joint_set_of(
     clear = np.isfinite(unlike[best]) and second >= CLEAR * unlike[best]
     if name is None:
         if not clear:
-            raise UserError(f"{path}: {count} joints may be {' or '.join(fitting)}; say which with --joint-set")
+            raise UserError(f"{path}: {count} joints may be {' or '.join(fitting)}; choose one with --joint-set")
         notes.append(
-            f"{path}: {count} joints read as {best}, as which they look like people; --joint-set says otherwise"
+            f"{path}: {count} joints read as {best}, in which they look most like people; use --joint-set to choose another"
         )
         return best
     if name != best and np.isfinite(unlike[best]) and unlike[name] >= CLEAR * unlike[best]:

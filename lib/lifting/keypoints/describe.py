@@ -1,4 +1,4 @@
-"""The tables and the picture of docs/joints.md, made from the code's own data.
+"""The tables and the image of docs/joints.md, made from the code's own data.
 
 `python -m lib.lifting.keypoints.describe` rewrites both; a test fails while they disagree.
 """
@@ -22,7 +22,7 @@ _FRONT_VIEW: dict[str, tuple[float, float]] = {
     "R_Index": (-4.5, -1.1), "R_Thumb": (-3.6, -0.4), "R_FootBase": (-2.1, -8.9), "Spine": (0.9, 1.0),
     "R_HandBase": (-4.9, 0.6), "R_HandEnd": (-4.6, -1.5),
 }  # fmt: skip
-"""Place of a joint in the picture, seen from the front; left joints mirror the right ones. Face and fingers have none."""
+"""Place of a joint in the image, seen from the front; left joints mirror the right ones. Face and fingers have none."""
 
 
 def _place(name: str) -> tuple[float, float] | None:
@@ -130,7 +130,7 @@ def generated_blocks() -> dict[str, str]:
         ["joints farther than this outside the image are counted", f"{prepare.MARGIN:.0%} of its size"],
         ["how many of all joints may be that far outside", f"{prepare.MAX_OUTSIDE:.0%}"],
         ["distance from where a person is expected, no track ids", f"{tracking.REACH:g} of the box's diagonal"],
-        ["pause after which it is somebody new, no track ids", f"{tracking.MAX_GAP:g} s"],
+        ["pause after which a person gets a new number, no track ids", f"{tracking.MAX_GAP:g} s"],
     ]
     return {
         "joint numbers": _table(["joint set", "joints", "order"], numbers),

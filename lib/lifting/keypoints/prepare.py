@@ -10,7 +10,7 @@ from lib.joints.imputation import MIN_JOINTS, frame_ranges, impute_missing
 from lib.lifting.keypoints.readers import Keypoints
 
 MARGIN = 0.1
-"""Part of the picture's size by which a joint may lie outside: detectors guess joints beyond the border."""
+"""Part of the image's size by which a joint may lie outside: detectors guess joints beyond the border."""
 
 MAX_OUTSIDE = 0.2
 """Part of all joints that may lie farther outside than MARGIN."""
@@ -20,7 +20,7 @@ MAX_OUTSIDE = 0.2
 class PreparedPerson:
     """One person, ready to be lifted.
 
-    frames (T,) int; pixels (T, 17, 2), Human3.6M order, in the original picture; scores (T, 17), 0 where imputed;
+    frames (T,) int; pixels (T, 17, 2), Human3.6M order, in the original image; scores (T, 17), 0 where imputed;
     imputed (T, 17) bool; image_size (width, height).
     """
 
@@ -33,18 +33,18 @@ class PreparedPerson:
 
 
 def check_pixels(xy: np.ndarray, image_size: tuple[int, int]) -> None:
-    """Raise UserError unless xy (..., 2), NaN where missing, looks like pixels of a picture of this size."""
+    """Raise UserError unless xy (..., 2), NaN where missing, looks like pixels of an image of this size."""
     known = xy[np.isfinite(xy).all(-1)]
     if np.abs(known).max() <= 2:
         raise UserError(
-            f"all coordinates lie in {known.min():.2f}..{known.max():.2f}, they look normalised; pixels are needed: "
-            "multiply them by the picture's size"
+            f"all coordinates are in {known.min():.2f}..{known.max():.2f}, they look normalised; pixels are needed: "
+            "multiply them by the image's size"
         )
     size = np.asarray(image_size)
     outside = ((known < -MARGIN * size) | (known > (1 + MARGIN) * size)).any(-1).mean()
     if outside > MAX_OUTSIDE:
         raise UserError(
-            f"{outside:.0%} of the joints lie outside the {size[0]} x {size[1]} image (x {known[:, 0].min():.6g}.."
+            f"{outside:.0%} of the joints are outside the {size[0]} x {size[1]} image (x {known[:, 0].min():.6g}.."
             f"{known[:, 0].max():.6g}, y {known[:, 1].min():.6g}..{known[:, 1].max():.6g}); check --image-size"
         )
 
@@ -57,7 +57,7 @@ def prepare_people(people: list[Keypoints], min_joints: int = MIN_JOINTS) -> lis
     prepared, problems = [], []
     for k in people:
         if k.image_size is None:
-            raise UserError(f"{k.source}: the picture's size is not in the file; give it with --image-size W H")
+            raise UserError(f"{k.source}: the image's size is not in the file; give it with --image-size W H")
         try:
             check_pixels(k.xy, k.image_size)
             xy, scores = convert_joints(np.concatenate([k.xy, k.scores[..., None]], axis=-1), k.joint_set)

@@ -1,4 +1,4 @@
-"""2D keypoints of people from a file: one `Keypoints` per person, whatever the format."""
+"""2D keypoints of people from a file: one `Keypoints` per person, from any format."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,12 +13,12 @@ from lib.lifting.keypoints.formats.detections import NOBODY, Detections
 from lib.lifting.tracking import Tracker
 
 ASSUMED_RATE = 25.0
-"""Frames per second for following people without identities, where the file does not say it."""
+"""Frames per second for following people without identities, if the file does not have it."""
 
 
 @dataclass(frozen=True)
 class Keypoints:
-    """One person in one picture sequence.
+    """One person in one image sequence.
 
     person: track id or count; frames (T,) increasing ints, only frames the person is seen in; xy (T, J, 2) pixels,
     x right, y down, NaN where missing; scores (T, J) in [0, 1], 0 where missing; joint_set: a key of
@@ -46,12 +46,12 @@ def read_keypoints(
 ) -> list[Keypoints]:
     """All people in a file, or in a folder of OpenPose files, by person number.
 
-    joint_set: a key of `JOINT_SETS`, needed only where neither file nor geometry say it; force: believe it (or the
-    file) whatever the joints look like. image_size: (width, height) in pixels, for files without it. rate: frames per
+    joint_set: a key of `JOINT_SETS`, needed only if neither file nor geometry decide it; force: accept it (or the
+    file's) even if the joints do not look like it. image_size: (width, height) in pixels, for files without it. rate: frames per
     second, by which people without identities are followed. one_person: there is one person, and the detection with the
     largest sum of scores in each frame is theirs; identities in the file play no part. notes: lines about what was
     skipped or decided are added to it. A joint is missing where its score is not above 0, where x, y or score is not a
-    finite number, or where x = y = 0. Raises UserError for whatever cannot be used.
+    finite number, or where x = y = 0. UserError for unusable input.
     """
     path, notes = Path(path), [] if notes is None else notes
     found = load_detections(path, joint_set)
@@ -121,7 +121,7 @@ def _image_size(path: Path, found: Detections, given: tuple[int, int] | None) ->
     size = found.image_size or given
     if found.image_size and given and tuple(found.image_size) != tuple(given):
         raise UserError(
-            f"{path}: the file says its images are {found.image_size[0]} x {found.image_size[1]}, --image-size says "
+            f"{path}: the file's images are {found.image_size[0]} x {found.image_size[1]}, --image-size is "
             f"{given[0]} x {given[1]}; leave --image-size out"
         )
     if found.normalized and size is None:

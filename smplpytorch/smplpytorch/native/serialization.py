@@ -55,7 +55,7 @@ def load_model(path: str | Path) -> BodyModel:
         raise UserError(
             f"{path}: refused: the file asks for {refused}, which no SMPL model needs; do not use it"
         ) from None
-    except Exception as error:  # whatever a damaged pickle can raise
+    except Exception as error:  # a damaged pickle can raise anything
         raise UserError(f"{path}: is not an SMPL model file ({_one_line(error)}); download it again") from None
     if not isinstance(fields, dict):
         raise UserError(f"{path}: is not an SMPL model file (it holds {type(fields).__name__}, not a dictionary)")
@@ -127,7 +127,7 @@ def _to_array(value) -> np.ndarray:
             raise ValueError(f"array of type {array.dtype}")
         return array
     if isinstance(value, _SparseMatrix):
-        # Filled column by column: rows and columns that the indices do not name stay zero.
+        # Column by column: rows and columns that the indices do not name stay zero.
         rows, columns = (int(n) for n in value.state.get("_shape", value.state.get("shape")))
         data, indices, indptr = (_to_array(value.state[name]) for name in ("data", "indices", "indptr"))
         if not (0 < rows <= MAX_SPARSE_ROWS and len(indptr) == columns + 1 <= MAX_SPARSE_COLUMNS):

@@ -120,7 +120,7 @@ def test_a_malformed_skeleton_is_refused_with_line_and_reason(tmp_path, old, new
         (
             "upper 90",
             "upper 90\nupper 90",
-            "line 10: 'upper' is not a moving bone of this subject's .asf, or stands twice",
+            "line 10: 'upper' is not a moving bone of this subject's .asf, or is there twice",
         ),
         ("lower 0\n", "", "line 6: the frame before has no values for lower"),
         ("1\nroot", "root", "line 3: a frame number was expected"),

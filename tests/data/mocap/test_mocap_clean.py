@@ -117,7 +117,7 @@ def test_a_bone_without_length_is_refused(tmp_path):
     clip = scale(bvh(tmp_path), UNIT)
     check_bones(name_joints(clip.skeleton))
     clip.skeleton.offsets[clip.skeleton.names.index("RightForeArm")] = 0
-    with pytest.raises(UnusableSkeleton, match="R_Shoulder and R_Elbow lie in the same place"):
+    with pytest.raises(UnusableSkeleton, match="R_Shoulder and R_Elbow are in the same place"):
         check_bones(name_joints(clip.skeleton))
 
 

@@ -66,7 +66,7 @@ def test_the_report_tells_what_happened(imported):
     text = str(report)
     assert "5 files read, 2 skipped" in text
     assert "08_02.bvh, line" in text
-    assert "09_01.amc: no skeleton such as 09.asf lies beside it" in text
+    assert "09_01.amc: there is no skeleton such as 09.asf beside it" in text
 
 
 def test_a_person_who_walks_away_stays_inside_the_pictures(imported):

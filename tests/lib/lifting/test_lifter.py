@@ -120,7 +120,7 @@ def test_arrays_that_cannot_be_keypoints_are_one_clear_line(lifter):
         lifter(np.concatenate([good, np.zeros((30, 17, 1))], axis=-1), SIZE)
     with pytest.raises(UserError, match="an array of numbers is needed"):
         lifter([["a"]], SIZE)
-    with pytest.raises(UserError, match="all joints lie within 4 pixels in frames 0-29"):
+    with pytest.raises(UserError, match="all joints are within 4 pixels in frames 0-29"):
         lifter(np.full((30, 17, 2), 300.0), SIZE)
 
 

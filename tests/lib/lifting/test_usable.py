@@ -65,7 +65,7 @@ def test_a_person_on_one_point_is_skipped_whole():
     prepared, notes = prepare_usable([replace(k, xy=np.full_like(k.xy, 300.0))])
     assert prepared == []
     assert notes == [
-        "skipped: video.json: person 0: all joints lie within 4 pixels in frames 0-29; check the keypoints"
+        "skipped: video.json: person 0: all joints are within 4 pixels in frames 0-29; check the keypoints"
     ]
 
 

@@ -119,7 +119,7 @@ def test_a_person_who_crosses_fast_stays_in_the_middle_of_the_view():
 def test_all_joints_on_one_pixel_are_refused():
     pixels = _pixels(_person((0, 0, 5), 6), (1000, 1000), 1.2)
     pixels[2] = (300, 300)
-    with pytest.raises(UserError, match="all joints lie within 4 pixels in frame 2; skip these frames"):
+    with pytest.raises(UserError, match="all joints are within 4 pixels in frame 2; skip these frames"):
         virtual_camera(pixels, (1000, 1000))
 
 

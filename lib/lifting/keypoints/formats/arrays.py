@@ -94,7 +94,7 @@ def _header(path: Path, data: bytes) -> tuple[tuple[int, ...], np.dtype, int]:
         version = np.lib.format.read_magic(stream)
         read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}[version]
         shape, _, dtype = read(stream)
-    except Exception:  # a damaged header ends in whatever Python's tokenizer and NumPy happen to raise
+    except Exception:  # Python's tokenizer and NumPy raise many kinds on a damaged header
         raise UserError(f"{path}: broken .npy header; save the array again with numpy.save") from None
     return shape, dtype, stream.tell()
 
@@ -107,7 +107,7 @@ def _array(path: Path, data: bytes, what: str) -> np.ndarray:
     if dtype.kind not in "fiu":
         raise UserError(f"{path}: {what} is an array of type {dtype}, numbers are needed")
     if not all(0 <= n <= len(data) for n in shape) or math.prod(shape) * dtype.itemsize > len(data) - start:
-        raise UserError(f"{path}: {what} is shorter than its header says; is the file complete?")
+        raise UserError(f"{path}: {what} is shorter than in its header; is the file complete?")
     return np.lib.format.read_array(io.BytesIO(data), allow_pickle=False)
 
 
@@ -122,5 +122,5 @@ def _content(path: Path, data: bytes, name: str) -> object:
         raise UserError(
             f"{path}: '{name}' asks for {refused}, which keypoints have no need of; do not use it"
         ) from None
-    except Exception as error:  # whatever a damaged pickle can raise
+    except Exception as error:  # a damaged pickle can raise anything
         raise UserError(f"{path}: '{name}' is not a complete pickle ({' '.join(str(error).split())[:80]})") from None

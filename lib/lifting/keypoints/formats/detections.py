@@ -1,4 +1,4 @@
-"""What every format becomes, and the checks that all readers share."""
+"""What every format becomes, and the checks of all readers."""
 
 import json
 import re
@@ -27,7 +27,7 @@ class Detections:
     """What a file holds.
 
     frames (N,) int; persons (N,) int, or None where the file has no identities; values (N, J, 3) x, y, score; joint_set:
-    where the format says it; named: the joints come by their names, so their order is sure; image_size: (width, height)
+    if the format has it; named: the joints come by their names, so their order is sure; image_size: (width, height)
     where the file knows it; normalized: x and y are parts of the image's width and height; clips (N,) int where the file
     holds several recordings, whose names are clip_names; notes: a line about everything that was skipped.
     """

@@ -15,7 +15,7 @@ HEADER = ("frame", "person", "joint", "x", "y", "score")
 
 
 def read_csv(path: Path, text: str, asked: str | None) -> Detections:
-    """A table whose header says which of the three it is; asked: a joint set, for the project's own."""
+    """A table of one of three kinds, recognised by its header; asked: a joint set, for the project's own."""
     try:
         lines = list(csv.reader(io.StringIO(text)))
     except csv.Error as error:
@@ -82,7 +82,7 @@ def read_sleap(path: Path, lines: list[list[str]]) -> Detections:
 
 
 def _read_own(path: Path, lines: list[list[str]], asked: str | None) -> Detections:
-    """One line per joint under the header frame,person,joint,x,y,score; person and score may be left out."""
+    """One line per joint under the header frame,person,joint,x,y,score; person and score are optional."""
     header = [h.strip().lower() for h in lines[0]]
     lacking = [name for name in ("frame", "joint", "x", "y") if name not in header]
     if lacking:

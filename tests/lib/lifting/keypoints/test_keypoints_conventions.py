@@ -27,7 +27,7 @@ def test_the_right_one_is_taken_and_said(true, wrong, tmp_path):
     people = read_keypoints(saved(tmp_path, true), notes=notes)
     assert {k.joint_set for k in people} == {true}
     assert len(notes) == 1
-    assert f"joints read as {true}, as which they look like people; --joint-set says otherwise" in notes[0]
+    assert f"joints read as {true}, in which they look most like people; use --joint-set to choose another" in notes[0]
 
 
 @pytest.mark.parametrize(("true", "wrong"), TWINS)

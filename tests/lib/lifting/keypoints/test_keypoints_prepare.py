@@ -30,21 +30,21 @@ def test_prepared_people_are_complete_and_keep_their_frames():
 
 
 def test_without_a_picture_size_the_user_is_asked_for_it():
-    with pytest.raises(UserError, match=r"^walk.json: the picture's size .* --image-size W H"):
+    with pytest.raises(UserError, match=r"^walk.json: the image's size .* --image-size W H"):
         prepare_people([keypoints(size=None)])
 
 
 @pytest.mark.parametrize(("scale", "shift", "shown"), [(1 / 1280, 0, "0.15..0.53"), (2 / 1280, -1, "-0.71..0.05")])
 def test_normalised_coordinates_are_recognised(scale, shift, shown):
     with pytest.raises(
-        UserError, match=f"person 0 .frames 0-29.: all coordinates lie in {shown}, they look normalised"
+        UserError, match=f"person 0 .frames 0-29.: all coordinates are in {shown}, they look normalised"
     ):
         prepare_people([keypoints(xy=keypoints().xy * scale + shift)])
 
 
 def test_joints_outside_the_picture_are_refused_with_their_share():
     with pytest.raises(
-        UserError, match=r"100% of the joints lie outside the 200 x 100 image \(x 2.*check --image-size"
+        UserError, match=r"100% of the joints are outside the 200 x 100 image \(x 2.*check --image-size"
     ):
         prepare_people([keypoints(size=(200, 100))])
 
@@ -62,7 +62,7 @@ def test_the_margin_around_the_picture_is_a_tenth_of_its_size(excess, accepted):
     if accepted:
         prepare_people([keypoints(xy=xy)])
     else:
-        with pytest.raises(UserError, match="29% of the joints lie outside the 1280 x 720 image"):
+        with pytest.raises(UserError, match="29% of the joints are outside the 1280 x 720 image"):
             prepare_people([keypoints(xy=xy)])
 
 

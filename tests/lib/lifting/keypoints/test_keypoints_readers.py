@@ -335,16 +335,16 @@ ERRORS = {
         "the file holds pickled Python objects, which are not read",
     ),
     "npy text": (npy(np.array(["a"])), "the file is an array of type <U1, numbers are needed"),
-    "npy cut off": (npy(COCO)[:-8], "shorter than its header says"),
+    "npy cut off": (npy(COCO)[:-8], "shorter than in its header"),
     "npy header": (b"\x93NUMPY\x01\x00\x04\x00abcd", "broken .npy header"),
     "npy header open bracket": (npy(COCO).replace(b"), }  ", b"), } ("), "broken .npy header"),
     "npy huge claim": (
         npy(np.ones((1, 25, 3))).replace(b"(1, 25, 3), }         ", b"(10000000, 25, 3), }  "),
-        "shorter than its header says",
+        "shorter than in its header",
     ),
     "npy empty but huge": (
         npy(np.ones((0, 25, 3))).replace(b"(0, 25, 3), }            ", b"(0, 10000000000, 3), }   "),
-        "shorter than its header says",
+        "shorter than in its header",
     ),
     "npz other names": (npz(pose=np.ones(3)), "no array 'keypoints' in this .npz, it has pose"),
     "npz broken": (npz(keypoints=COCO)[:500], "broken .npz"),
@@ -397,7 +397,7 @@ def test_a_csv_joint_outside_the_asked_set_is_refused(tmp_path):
 def test_another_picture_size_than_the_files_is_refused_and_the_same_is_not():
     path = SAMPLES / "coco_dataset.json"
     read_keypoints(path, image_size=SIZE)
-    with pytest.raises(UserError, match="the file says its images are 1280 x 720, --image-size says 10 x 20"):
+    with pytest.raises(UserError, match="the file's images are 1280 x 720, --image-size is 10 x 20"):
         read_keypoints(path, image_size=(10, 20))
 
 
