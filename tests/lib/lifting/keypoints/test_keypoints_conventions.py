@@ -71,7 +71,7 @@ def test_body_25_read_as_body_25b_and_the_other_way_used_to_move_joints_unseen()
 
 def test_unclear_geometry_asks(tmp_path):
     np.save(tmp_path / "a.npy", np.full((9, 25, 3), 5.0))
-    with pytest.raises(UserError, match="25 joints may be body25 or body25b; say which with --joint-set"):
+    with pytest.raises(UserError, match="25 joints may be body25 or body25b; choose one with --joint-set"):
         read_keypoints(tmp_path / "a.npy")
     assert read_keypoints(tmp_path / "a.npy", "body25")[0].joint_set == "body25"
 

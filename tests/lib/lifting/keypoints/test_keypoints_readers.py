@@ -325,7 +325,7 @@ ERRORS = {
     "dataset zero size": (coco_dataset(COCO, (0, 720)), "image size 0 x 720 must be positive"),
     "npy ambiguous": (
         npy(np.random.default_rng(0).uniform(1, 99, (9, 17, 3))),
-        "17 joints may be human36 or coco; say which with --joint-set",
+        "17 joints may be human36 or coco; choose one with --joint-set",
     ),
     "npy shape": (npy(np.ones((17, 2))), r"keypoints have shape \(17, 2\); needed is \(frames, joints, 2 or 3\)"),
     "npy last axis": (npy(np.ones((5, 17, 4))), r"shape \(5, 17, 4\); needed is"),
