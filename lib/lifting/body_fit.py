@@ -14,6 +14,7 @@ The derivative of the pose blend shapes is left out of J (they move a point by m
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -139,7 +140,11 @@ class BodyPoints:
 
 
 def fit_body(
-    points: BodyPoints, target: np.ndarray, weights: np.ndarray, prior: PosePrior, upright: tuple[int, ...]
+    points: BodyPoints,
+    target: np.ndarray | torch.Tensor,
+    weights: np.ndarray | torch.Tensor,
+    prior: PosePrior,
+    upright: tuple[int, ...],
 ) -> BodyFit:
     """Fit one person.
 
@@ -147,7 +152,7 @@ def fit_body(
     it is, the more the pose follows the prior; upright: points of the torso by which the root is first turned. The one
     shape is solved for together with the poses of up to SHAPE_FRAMES frames, then the poses of all frames with it.
     """
-    like = {"dtype": points.folded.dtype, "device": points.folded.device}
+    like: dict[str, Any] = {"dtype": points.folded.dtype, "device": points.folded.device}
     target, weights = torch.as_tensor(target, **like), torch.as_tensor(weights, **like)
     solver = _PoseSolver(points, prior)
     some = torch.linspace(0, len(target) - 1, min(SHAPE_FRAMES, len(target))).round().long().to(target.device)
@@ -161,9 +166,9 @@ def fit_body(
         nodes = points(rotations, shape)[0] + transl[:, None]
         distance = ((nodes - target[rows]).norm(dim=-1) * weights[rows]).sum(1) / weights[rows].sum(1).clamp_min(1e-12)
         parts.append((rotation_vector(rotations).flatten(1), transl, nodes, distance))
-    pose, transl, nodes, distance = (torch.cat(part).double().cpu().numpy() for part in zip(*parts, strict=True))
+    pose, places, fitted, distances = (torch.cat(part).double().cpu().numpy() for part in zip(*parts, strict=True))
     betas, offsets = shape.double().cpu().split([points.betas, points.shape_size - points.betas])
-    return BodyFit(pose, betas.numpy(), transl, offsets.view(-1, 3).numpy(), nodes, distance)
+    return BodyFit(pose, betas.numpy(), places, offsets.view(-1, 3).numpy(), fitted, distances)
 
 
 class _PoseSolver:
@@ -171,7 +176,7 @@ class _PoseSolver:
 
     def __init__(self, points: BodyPoints, prior: PosePrior):
         self.points = points
-        like = {"dtype": points.folded.dtype, "device": points.folded.device}
+        like: dict[str, Any] = {"dtype": points.folded.dtype, "device": points.folded.device}
         self.mean = torch.as_tensor(prior.mean, **like)
         self.precision = torch.as_tensor(prior.precision, **like) * PRIOR_STRENGTH
         self.eye = torch.eye(3, **like)

@@ -118,5 +118,6 @@ def _matching_poolings(
 ) -> list[sp.csr_matrix] | None:
     """Vertices to nodes, per mesh; None where the model's coarse meshes are other ones."""
     scales = build_scales(HUMAN36M_17, model.faces, coarsen_levels)[1 : 1 + len(faces)]
-    same = all(np.array_equal(scale.faces, f) for scale, f in zip(scales, faces, strict=True))
+    pairs = zip(scales, faces, strict=True)
+    same = all(scale.faces is not None and np.array_equal(scale.faces, f) for scale, f in pairs)
     return [scale.pooling for scale in scales] if same else None

@@ -25,7 +25,8 @@ class OnnxFile:
             raise self.unusable(f"it reads {found} instead of one float image (1, 3, height, width)")
         self._input = inputs[0].name
         sizes = zip(inputs[0].shape[2:], default_size, strict=True)
-        self.input_size = tuple(n if isinstance(n, int) else default for n, default in sizes)
+        height, width = (n if isinstance(n, int) else default for n, default in sizes)
+        self.input_size: tuple[int, int] = (height, width)
         self.ranks = tuple(len(o.shape or ()) for o in self._session.get_outputs())
 
     def run(self, values: np.ndarray) -> list[np.ndarray]:

@@ -50,7 +50,7 @@ def detect_people(
         found.tracks += tracker.update(number, people).tolist() if len(people) else []
         found.joints += list(people)
         most = max(most, len(people))
-    if not found.frames:
+    if not found.frames or size is None:
         raise UserError(f"{source}: {detector.name} sees nobody in any of {count} frames")
     return _persons(found, most, detector.joint_set, size, source)
 

@@ -49,7 +49,7 @@ class PoseModel:
         values = ((crop.astype(np.float32) - IMAGENET_MEAN) / IMAGENET_STD).transpose(2, 0, 1)[None]
         outputs = self._file.run(values)
         height, width = self.input_size
-        shapes = [getattr(o, "shape", ()) for o in outputs]
+        shapes: list[tuple[int, ...]] = [getattr(o, "shape", ()) for o in outputs]
         if len(outputs) >= 1 and len(shapes[0]) == 4 and shapes[0][0] == 1 and min(shapes[0]) > 0:
             return decode_heatmaps(outputs[0][0], (width, height))
         if (
@@ -84,7 +84,8 @@ class SinglePerson:
 
     def __init__(self, model: PoseModel):
         self.name, self.joint_set = model.path.name, model.joint_set
-        self._model, self._box = model, None
+        self._model = model
+        self._box: np.ndarray | None = None
 
     def __call__(self, frame: np.ndarray) -> np.ndarray:
         """See `Detector`; K is at most 1."""
@@ -94,9 +95,8 @@ class SinglePerson:
             if found is not None:  # the whole frame's crop is coarse: look again, nearer
                 found = _look(self._model, frame, _box_of(*found))
         self._box = None if found is None else _box_of(*found)
-        if found is None:
-            return np.zeros((0, len(JOINT_SETS[self.joint_set]), 3))
-        return scored(*found)[None]
+        person = None if found is None else scored(*found)
+        return np.zeros((0, len(JOINT_SETS[self.joint_set]), 3)) if person is None else person[None]
 
 
 def scored(joints: np.ndarray, scores: np.ndarray) -> np.ndarray | None:

@@ -7,7 +7,7 @@ import queue
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -91,7 +91,7 @@ def detect_video(
     return Detection(people, reading.notes(str(path)), reading.frames, decode.seconds, detect.seconds, wall)
 
 
-def ahead(items: Iterable[Item], most: int = AHEAD) -> Iterator[Item]:
+def ahead(items: Iterable[Item], most: int = AHEAD) -> Generator[Item, None, None]:
     """The same items, made on a thread of its own, at most `most` ahead of their use; exceptions come through."""
     waiting: queue.Queue = queue.Queue(most)
     stop = threading.Event()

@@ -54,8 +54,8 @@ class TopDown:
 
     def __call__(self, frame: np.ndarray) -> np.ndarray:
         """See `Detector`."""
-        found = [scored(*self._model.joints_in_box(frame, _enlarged(box))) for box in self._people(frame)]
-        found = [person for person in found if person is not None]
+        seen = (scored(*self._model.joints_in_box(frame, _enlarged(box))) for box in self._people(frame))
+        found = [person for person in seen if person is not None]
         return np.stack(found) if found else np.zeros((0, len(JOINT_SETS[self.joint_set]), 3))
 
 

@@ -2,7 +2,7 @@
 
 import math
 import os
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,7 +51,7 @@ def numbered_frames(
     clip: tuple[float, float] | None = None,
     reading: Reading | None = None,
     wanted: Collection[int] | None = None,
-) -> Iterator[tuple[int, np.ndarray]]:
+) -> Generator[tuple[int, np.ndarray], None, None]:
     """Yield number and image, (H, W, 3) uint8 RGB, of the frames of a video, or 0 and the image of an image file.
 
     Images are turned upright as the file says. A number is the frame's time times `video_rate`, so numbers of a video with
@@ -131,7 +131,8 @@ def video_rate(path: str | Path) -> float | None:
     if _read_image(path) is not None:
         return None
     capture = _open_video(path)
-    rate, times = capture.get(cv2.CAP_PROP_FPS), []
+    rate = capture.get(cv2.CAP_PROP_FPS)
+    times: list[float] = []
     while len(times) < LOOKED_AT and capture.grab():
         times.append(capture.get(cv2.CAP_PROP_POS_MSEC))
     capture.release()

@@ -58,8 +58,8 @@ class Window:
     @classmethod
     def around(cls, low: np.ndarray, high: np.ndarray, size: tuple[int, int], corner=(0, 0)) -> "Window":
         """The largest in which the box from low to high (2,) fits into a panel of size (width, height) at `corner`."""
-        low, high, size = np.asarray(low, np.float64), np.asarray(high, np.float64), np.asarray(size, np.float64)
-        return cls(float((size / np.maximum(high - low, 1e-9)).min()), (low + high) / 2, size / 2 + corner)
+        low, high, panel = np.asarray(low, np.float64), np.asarray(high, np.float64), np.asarray(size, np.float64)
+        return cls(float((panel / np.maximum(high - low, 1e-9)).min()), (low + high) / 2, panel / 2 + corner)
 
     def moved(self, right: float, down: float) -> "Window":
         """The same, for a part of the picture that begins elsewhere."""
@@ -161,7 +161,8 @@ def draw_legend(picture: np.ndarray, place: tuple[int, int]) -> None:
 
 def rgb(side: str) -> tuple[int, int, int]:
     """The colour of a side of the body."""
-    return tuple(int(SIDE_COLOURS[side][i : i + 2], 16) for i in (1, 3, 5))
+    red, green, blue = (int(SIDE_COLOURS[side][i : i + 2], 16) for i in (1, 3, 5))
+    return red, green, blue
 
 
 def _line(picture: np.ndarray, ends: np.ndarray, colour: tuple[int, int, int], width: int) -> None:

@@ -31,11 +31,13 @@ class Overlay:
 
     def draw(self, picture: np.ndarray, figures: list[Figure], frame: int, window: Window) -> None:
         """The people of a frame; window: from pixels of the image to pixels of the picture."""
-        placed = [(f, self._places[f.person].get(int(frame))) for f in figures if len(f.faces)]
-        placed = sorted(((f, p) for f, p in placed if p is not None), key=lambda pair: -pair[1][2])
+        places = ((f, self._places[f.person].get(int(frame))) for f in figures if len(f.faces))
+        placed = sorted(((f, p) for f, p in places if p is not None), key=lambda pair: -pair[1][2])
         covered = picture.copy()
         for figure, place in placed:
-            seen, own = _projected(figure, place, self._cameras[figure.person], window)
+            camera = self._cameras[figure.person]
+            assert camera is not None  # without one there is no place
+            seen, own = _projected(figure, place, camera, window)
             draw_meshes(covered, [(seen, figure.faces)], own)
         cv2.addWeighted(covered, OPACITY, picture, 1 - OPACITY, 0, dst=picture)
         for figure in figures:
@@ -53,6 +55,7 @@ def _places(sequence: PoseSequence) -> dict[int, np.ndarray]:
             sequence, _ = with_root_translation(replace(sequence, meshes=(), faces=()), sequence.camera)
         except UserError:
             return {}
+    assert sequence.root is not None
     return dict(zip(sequence.frames.tolist(), sequence.root, strict=True))
 
 

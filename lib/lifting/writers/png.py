@@ -76,17 +76,21 @@ def contact_sheet(sequences: list[PoseSequence], footage: Footage | None = None)
     people = [scene.figures(frame) for frame in chosen]
     rows = [row for row in ROWS if not row.mesh or any(s.meshes for s in sequences)]
     lines = ground(scene.points(), room=2.0)
-    images = [None] * len(chosen) if footage is None else list(footage.images(chosen))
+    images: list[np.ndarray | None] = [None] * len(chosen)
+    if footage is not None:
+        images = list(footage.images(chosen))
     boxes = [_boxes(row, people) for row in rows]
     sizes = np.array([(high - low).max(0) for low, high in boxes])  # (rows, 2), each row's largest box
     if len(chosen) == 1:
         columns = [min(MAX_CELL[0], int(MAX_CELL[1] * w / h)) for w, h in sizes]
         shapes = [(width, MAX_CELL[1]) for width in columns]
-        cells = [_cells(*parts, people, lines, images)[0] for parts in zip(rows, shapes, sizes, boxes, strict=True)]
-        return _assembled([cells], [f"frame {chosen[0]}"], [row.name for row in rows])
+        parts = zip(rows, shapes, sizes, boxes, strict=True)
+        line = [_cells(*part, people, lines, images)[0] for part in parts]
+        return _assembled([line], [f"frame {chosen[0]}"], [row.name for row in rows])
     width = int(min(SHEET_WIDTH / len(chosen), MAX_CELL[0], (MAX_CELL[1] * sizes[:, 0] / sizes[:, 1]).max()))
     shapes = [(width, int(min(MAX_CELL[1], width * h / w))) for w, h in sizes]
-    cells = [_cells(*parts, people, lines, images) for parts in zip(rows, shapes, sizes, boxes, strict=True)]
+    parts = zip(rows, shapes, sizes, boxes, strict=True)
+    cells = [_cells(*part, people, lines, images) for part in parts]
     return _assembled(cells, [row.name for row in rows], [f"frame {frame}" for frame in chosen])
 
 
@@ -133,6 +137,7 @@ def _cells(
 
 def _view(row: Row, figures: list[Figure]) -> Viewpoint:
     """The row's view of the persons of one frame, who are in its middle."""
+    assert row.azimuth is not None  # the 2D input has no viewpoint
     points = np.concatenate([f.points for f in figures])
     low, high = points.min(0), points.max(0)
     return Viewpoint((low + high) / 2, row.azimuth, distance=4 * np.linalg.norm(high - low) + 0.1)

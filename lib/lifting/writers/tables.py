@@ -67,7 +67,7 @@ def write_npz(path: Path, sequences: list[PoseSequence]) -> list[Path]:
     arrays |= {f"faces_{name}": np.asarray(f) for name, f in faces.items()}
     arrays |= {"quality_person": np.array([s.person for s in sequences])}
     if first.body is not None:
-        arrays["body_betas"] = np.stack([s.body.betas for s in sequences]).astype(np.float32)
+        arrays["body_betas"] = np.stack([s.body.betas for s in sequences if s.body is not None]).astype(np.float32)
     for name in QUALITY:
         values = [getattr(s.quality, name, None) for s in sequences]
         arrays[f"quality_{name}"] = np.array([np.nan if value is None else value for value in values], np.float64)
