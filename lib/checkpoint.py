@@ -64,7 +64,7 @@ def read(path: str | Path) -> dict[str, Any]:
         refused = re.search(r"[Uu]nsupported (?:global: GLOBAL|GLOBAL|class) ([\w.]+)", str(error))
         if refused:
             raise UserError(
-                f"{path}: refused, it asks for {refused[1]}, which no checkpoint needs; do not use it"
+                f"{path}: refused, it contains {refused[1]}, which no checkpoint needs; do not use it"
             ) from None
         raise UserError(f"{path}: is not a checkpoint or is damaged ({type(error).__name__}); fetch it again") from None
     if not isinstance(content, dict) or not isinstance(content.get("model_state_dict"), dict):

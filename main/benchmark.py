@@ -18,7 +18,7 @@ ALL_PROCESSES = float("inf")
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        description="Measures this project beside the plain implementation of the same equations (tests/plain) in one "
+        description="Compares this project with the plain implementation of the same equations (tests/plain) in one "
         "run, interleaved: medians of several rounds, and their quartiles. What each row means and what it was on which machine "
         "is in docs/benchmarks.md."
     )
@@ -26,7 +26,9 @@ def parse_arguments() -> argparse.Namespace:
         "--gpu", metavar="N", help="CUDA device to measure, or cpu; default: the first device, or the CPU"
     )
     parser.add_argument("--json", metavar="FILE", help="write all numbers to this file too")
-    parser.add_argument("--rounds", type=int, default=7, metavar="N", help="rounds the medians are of (default 7)")
+    parser.add_argument(
+        "--rounds", type=int, default=7, metavar="N", help="number of rounds of the medians (default 7)"
+    )
     group = parser.add_mutually_exclusive_group()
     group.add_argument(
         "--loading",
@@ -34,7 +36,7 @@ def parse_arguments() -> argparse.Namespace:
         nargs="?",
         const=250_000,
         metavar="IMAGES",
-        help="measure also how a subject of this many images (default 250000) is read; needs 1.5 GB of disk and minutes",
+        help="also measure reading a subject of this many images (default 250000); needs 1.5 GB of disk and minutes",
     )
     group.add_argument(
         "--scaling",
@@ -42,7 +44,7 @@ def parse_arguments() -> argparse.Namespace:
         nargs="?",
         const=ALL_PROCESSES,
         metavar="N",
-        help="measure only how training speed grows from 1 to N processes (default: a process per GPU or CPU core)",
+        help="measure only the training speed with 1 to N processes (default: a process per GPU or CPU core)",
     )
     group.add_argument(
         "--body",
@@ -54,7 +56,7 @@ def parse_arguments() -> argparse.Namespace:
     )
     parser.add_argument("--data-dir", metavar="DIR", help="DATASET.data_dir for --body; default: the configuration's")
     parser.add_argument(
-        "--quick", action="store_true", help="tiny sizes, to see that everything runs; the numbers mean nothing"
+        "--quick", action="store_true", help="tiny sizes, to check that everything runs; the numbers are meaningless"
     )
     add_traceback_argument(parser)
     return parser.parse_args()

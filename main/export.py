@@ -12,7 +12,7 @@ from lib.lifting import PRETRAINED
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        description="Export trained weights for programs that have nothing of this project; docs/export.md shows how to use "
+        description="Export trained weights for programs without this project; docs/export.md shows how to use "
         "the file. It is read again and compared with the network."
     )
     add_weights_argument(parser, PRETRAINED)

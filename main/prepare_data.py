@@ -23,22 +23,25 @@ SHEET = 60
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        description="Import motion capture, check what a configuration needs, or look at what training makes of it."
+        description="Import motion capture, check what a configuration needs, or look at its training samples."
     )
     commands = parser.add_subparsers(dest="command", required=True)
 
     mocap = commands.add_parser(
         "mocap",
-        help="turn .asf/.amc and .bvh files into annotations in the Human3.6M format",
+        help="convert .asf/.amc and .bvh files to annotations in the Human3.6M format",
         description="Reads every .bvh file and every .amc file with its .asf skeleton below a folder and writes what "
         "HGN_mocap_train.yml trains on: 17 joints in mm, four cameras per subject, SMPL-style pose parameters. The part "
         "of a file's name before the first underscore names the subject.",
     )
     mocap.add_argument(
-        "--input", required=True, metavar="DIR", help="folder with .asf/.amc and .bvh files, searched below too"
+        "--input",
+        required=True,
+        metavar="DIR",
+        help="folder with .asf/.amc and .bvh files, searched with its subfolders",
     )
     mocap.add_argument(
-        "--output", default="data/Mocap", metavar="DIR", help="where annotations go (default data/Mocap)"
+        "--output", default="data/Mocap", metavar="DIR", help="folder for the annotations (default data/Mocap)"
     )
     mocap.add_argument("--fps", type=float, default=10, help="frames kept per second (default 10)")
     mocap.add_argument(
@@ -62,32 +65,36 @@ def parse_arguments() -> argparse.Namespace:
 
     amass = commands.add_parser(
         "amass",
-        help="turn AMASS's SMPL+H and SMPL-X motions into arrays that HGN_amass_train.yml trains on",
+        help="convert AMASS's SMPL+H and SMPL-X motions to the arrays that HGN_amass_train.yml trains on",
         description="Reads every SUBSET/SUBJECT/..._poses.npz (SMPL+H) and ..._stageii.npz (SMPL-X) below a folder and keeps "
-        "some frames of each. Cameras are chosen, and the body is posed, at the first start of a training. Nothing is "
+        "some frames of each. Cameras are chosen and the body is posed when training first starts. Nothing is "
         "written unless everything could be read.",
     )
     amass.add_argument("--input", required=True, metavar="DIR", help="folder with AMASS's sub-sets, or one of them")
-    amass.add_argument("--output", default="data/AMASS", metavar="DIR", help="where arrays go (default data/AMASS)")
-    amass.add_argument("--fps", type=float, default=10, help="frames kept per second, nearly (default 10)")
+    amass.add_argument(
+        "--output", default="data/AMASS", metavar="DIR", help="folder for the arrays (default data/AMASS)"
+    )
+    amass.add_argument(
+        "--fps", type=float, default=10, help="approximate number of frames kept per second (default 10)"
+    )
     for part, default in (("train", "all others"), ("test", "SSM_synced and Transitions_mocap, or the last fifth")):
         amass.add_argument(
             f"--{part}-subsets", nargs="+", metavar="NAME", help=f"sub-sets of the {part} split (default: {default})"
         )
         amass.add_argument(
-            f"--{part}-subjects", nargs="+", metavar="NAME", help="subjects of it: 01, or CMU/01 in one sub-set only"
+            f"--{part}-subjects", nargs="+", metavar="NAME", help="its subjects: 01, or CMU/01 for one sub-set only"
         )
     amass.add_argument("--seed", type=int, default=0, help="seed of the cameras (default 0)")
     amass.add_argument(
         "--nan-frames",
         choices=("refuse", "drop"),
         default="refuse",
-        help="what to do with frames that hold NaN (default refuse)",
+        help="what to do with frames that contain NaN (default refuse)",
     )
     amass.add_argument(
         "--skip-damaged",
         action="store_true",
-        help="skip files that cannot be read, and name them, in place of giving up",
+        help="skip files that cannot be read and report them, instead of stopping",
     )
 
     checks = commands.add_parser(
@@ -99,7 +106,7 @@ def parse_arguments() -> argparse.Namespace:
 
     crowd = commands.add_parser(
         "people",
-        help="draw people as AUG.body_probability makes them, to look at",
+        help="draw some of the people that AUG.body_probability makes",
         description="Makes new people from a configuration's training samples and draws them on one sheet.",
     )
     detected = commands.add_parser(
@@ -117,7 +124,7 @@ def parse_arguments() -> argparse.Namespace:
         command.add_argument("--seed", type=int, default=0, help="seed of the random numbers (default 0)")
     prior = commands.add_parser(
         "pose-prior",
-        help="learn which poses are usual, for predict.py --fit-body, from the training sets of a configuration",
+        help="learn the pose prior of predict.py --fit-body from the training sets of a configuration",
         description="Writes the mean and the spread of the joints' rotations over all frames that have SMPL parameters.",
     )
     add_configuration_arguments(prior)

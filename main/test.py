@@ -19,7 +19,7 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description="Test weights on the test split that a YAML file names and print the published report. Predictions, "
         "metrics and (TEST.vis) images are written to a new folder experiment/exp_<time>. The weights are "
-        "TEST.weight_path: a checkpoint of this project or of the release, or a folder that holds some."
+        "TEST.weight_path: a checkpoint of this project or of the release, or a folder with one."
     )
     add_common_arguments(parser)
     return parser.parse_args()

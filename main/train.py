@@ -41,14 +41,14 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument(
         "--debug",
         action="store_true",
-        help=f"train and test on {DEBUG_SAMPLES} samples only, to see that all parts work",
+        help=f"train and test on {DEBUG_SAMPLES} samples only, as a quick check of all parts",
     )
     parser.add_argument(
         "--resume_training",
         nargs="?",
         const="",
         metavar="PATH",
-        help="go on with an interrupted run, in its folder: the newest run of this configuration, or the run folder or "
+        help="resume an interrupted run, in its folder: the newest run of this configuration, or the run folder or "
         "checkpoint PATH",
     )
     return parser.parse_args()
@@ -124,7 +124,7 @@ def run(args: argparse.Namespace, cfg: Config, resumed: tuple | None, group: "Gr
         with nullcontext() if resumed or not group.is_main else folder.locked():
             trainer.train()
     except Stopped:
-        reporter.line(f"stopped and saved; go on with: {resume_command(folder.root, group)}")
+        reporter.line(f"stopped and saved; resume with: {resume_command(folder.root, group)}")
         raise
     reporter.finish(trainer.progress)
     if group.is_main and cfg.TEST.vis:
@@ -140,7 +140,7 @@ def choose_seed(given: int | None, resumed: tuple | None) -> int:
 
 
 def resume_command(root: Path, group: "Group") -> str:
-    """The command line that goes on with this run; of several --resume_training the last one counts."""
+    """The command line that resumes this run; of several --resume_training the last one counts."""
     go_on = ["--resume_training", str(root)]
     launcher = "python" if group.size == 1 else "torchrun ..."
     return shlex.join([*launcher.split(), *sys.argv, *([] if sys.argv[-2:] == go_on else go_on)])

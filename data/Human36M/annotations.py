@@ -53,7 +53,7 @@ class Motion:
 def write_subject(folder: Path, motions: Iterable[Motion], cameras: dict[int, Camera]) -> int:
     """Write the four files of one subject into `folder` and return the number of images (frames x cameras).
 
-    All motions must be of one subject. A (frame, camera) pair in which any joint lies behind the camera or outside
+    All motions must be of one subject. A (frame, camera) pair in which any joint is behind the camera or outside
     the image gets no image. Numbers are rounded to 0.001 mm, 0.01 px and 1e-5 rad to keep the files small.
     """
     folder = Path(folder)

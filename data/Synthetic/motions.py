@@ -460,7 +460,7 @@ def walk_dog(rng: np.random.Generator, t: np.ndarray, skeleton: Skeleton) -> Scr
 
 
 def walk_together(rng: np.random.Generator, t: np.ndarray, skeleton: Skeleton) -> Script:
-    """Walking beside somebody: the face turned to that side, sometimes a hand on the other's back or a gesture."""
+    """Walking beside another person: the face turned to that side, sometimes a hand on the other's back or a gesture."""
     script = _walking(rng, t, skeleton, pace=0.85)
     near = rng.integers(2)
     script.head[:, 1] += (1, -1)[near] * (0.25 + 0.35 * _pulse(rng, t, 3))

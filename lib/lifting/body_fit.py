@@ -10,7 +10,7 @@ one product of a (points, 3 joints) matrix per frame:
 
     (J^T J)_kl = trace(G_kl) I - G_kl^T,        (J^T e)_k = sum_r v_r S_rk x e_r.
 
-The derivative of the pose blend shapes is left out of J (they move a point by millimetres); the points themselves have it.
+The derivative of the pose blend shapes is omitted from J (they move a point by millimetres); the points themselves have it.
 """
 
 from dataclasses import dataclass
@@ -53,7 +53,7 @@ PRIOR_STRENGTH = 1e-6
 @dataclass(frozen=True)
 class BodyFit:
     """A fitted person: pose (T, 3 K) rotation vectors, the root's in camera axes; betas (S,), the same in all frames;
-    transl (T, 3) metres, so that body(pose, betas) + transl lies on the root-relative points that were fitted;
+    transl (T, 3) metres, so that body(pose, betas) + transl fits the given root-relative points;
     offsets (J, 3): of the markers, metres (`BodyPoints`); points (T, R, 3): of the fitted body, metres, in the axes and
     relative to the root of what was fitted; residual (T,): weighted mean distance of all points, metres."""
 

@@ -1,4 +1,4 @@
-"""The images that people were found in, for whoever draws on them."""
+"""The images that people were found in, for drawing on them."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,12 +9,12 @@ import numpy as np
 from lib.lifting.detectors.video import numbered_frames
 
 EMBEDDED_MEGABYTES = 8.0
-"""What a page may hold of a video where nobody says how much."""
+"""Default size limit of the images in a page."""
 
 
 @dataclass(frozen=True)
 class Footage:
-    """A video or an image file; its frames are read again whenever somebody draws, and never kept.
+    """A video or an image file; its frames are read again for each drawing and never kept.
 
     embedded_bytes: how much of it a page may hold; 0 for nothing.
     """

@@ -151,7 +151,7 @@ class Lifter:
     def fit(self, sequence: PoseSequence) -> PoseSequence:
         """Fit an SMPL-style body to a sequence of this lifter: `body` of the result, one shape and a pose per frame.
 
-        pose3d and meshes of the result are those of the body, so limbs have one length; `body.residual` says how far they lie
+        pose3d and meshes of the result are those of the body, so limbs have one length; `body.residual` is how far they are
         from what the network gave. For less jitter smooth the sequence first (`lib.lifting.smoothing`). The body is the one
         that the network was trained on: the built-in one, or SMPL where its file is. UserError where it is not there, or where
         the network has no trained meshes (docs/body.md).

@@ -54,14 +54,14 @@ class Checkpoints:
         except OSError as error:
             raise UserError(
                 f"{path}: the checkpoint could not be written ({error.strerror}); the one before it is intact. Make room "
-                "and go on with --resume_training"
+                "and continue with --resume_training"
             ) from None
         self.saved_at = time.monotonic()
 
     def save_epoch(self, epoch: int, state: dict[str, Any], best: bool) -> None:
         """Write all checkpoints that are due after an epoch.
 
-        `last` comes at the end: a run killed in between goes on from the last one before, and writes them all again.
+        `last` comes at the end: a run killed in between continues from the last one before, and writes them all again.
         """
         if best:
             self.save("best", state)

@@ -1,4 +1,4 @@
-"""The checkpoint from which an interrupted run goes on, and whether this configuration may go on from it."""
+"""The checkpoint from which an interrupted run continues, and whether this configuration may continue from it."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -30,7 +30,7 @@ MAY_CHANGE = (
     "TRAIN.skip_nonfinite",
     "TRAIN.checkpoint_minutes",
 )
-"""Keys of DATASET, MODEL, TRAIN and AUG that may differ when a run goes on: where things are, how they are computed, and the
+"""Keys of DATASET, MODEL, TRAIN and AUG that may differ when a run is resumed: where things are, how they are computed, and the
 rate. TRAIN.end_epoch may not with a cosine, whose shape follows from it."""
 
 
@@ -51,7 +51,7 @@ def require_same_training(cfg: Config, path: str | Path, content: dict[str, Any]
 def resumed_run(
     cfg: Config, path: str | None, group: Group = ALONE, log: Callable[[str], None] = print
 ) -> Iterator[tuple[RunDir, Path, dict[str, Any]] | None]:
-    """The run to go on with, its checkpoint's path and content, on all ranks; locked against other processes inside.
+    """The run to resume, its checkpoint's path and content, on all ranks; locked against other processes inside.
 
     path: a run folder, a checkpoint in one, "" for the newest run of this configuration, None (which gives None) for none.
     """

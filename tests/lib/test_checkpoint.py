@@ -336,12 +336,12 @@ def test_a_file_that_asks_for_code_is_not_read_and_nothing_runs(tmp_path, attack
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_the_message_says_that_such_a_file_must_not_be_used(tmp_path, attack):
     torch.save({"model_state_dict": ATTACKS[attack](tmp_path / "marker")}, tmp_path / "evil.pth")
-    assert re.search("refused, it asks for .* do not use it", _refusal(tmp_path / "evil.pth"))
+    assert re.search("refused, it contains .* do not use it", _refusal(tmp_path / "evil.pth"))
 
 
 def test_the_refusal_names_what_was_asked_for(tmp_path):
     torch.save({"model_state_dict": Calls(os.system, "true")}, tmp_path / "evil.pth")
-    assert f"it asks for {os.system.__module__}.system" in _refusal(tmp_path / "evil.pth")
+    assert f"it contains {os.system.__module__}.system" in _refusal(tmp_path / "evil.pth")
 
 
 def test_a_valid_digest_does_not_make_a_pickle_trustworthy(tmp_path):

@@ -123,7 +123,7 @@ def test_every_network_is_trained_stopped_resumed_and_tested_by_the_same_command
 
 
 def resume_command_in(out: str) -> list[str]:
-    python, _, *arguments = shlex.split(re.search(r"go on with: (.+)", out)[1])
+    python, _, *arguments = shlex.split(re.search(r"resume with: (.+)", out)[1])
     assert python == "python"
     return arguments
 
@@ -157,7 +157,7 @@ def test_ctrl_c_from_outside_stops_a_run_that_is_at_work(start, project):
     os.kill(command.pid, signal.SIGINT)
     code, out = command.wait()
     assert code == 130, out
-    assert "stopped and saved; go on with: python" in out
+    assert "stopped and saved; resume with: python" in out
 
 
 def test_a_run_that_was_resumed_prints_its_command_once(start, project):
@@ -278,4 +278,4 @@ def test_help_says_what_every_flag_does(start):
     assert code == 0
     for flag in ("--cfg", "--gpu", "--set", "--seed", "--debug", "--resume_training", "--traceback"):
         assert flag in out
-    assert "go on with an interrupted run" in out
+    assert "resume an interrupted run" in out

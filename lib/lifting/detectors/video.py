@@ -54,7 +54,7 @@ def numbered_frames(
 ) -> Generator[tuple[int, np.ndarray], None, None]:
     """Yield number and image, (H, W, 3) uint8 RGB, of the frames of a video, or 0 and the image of an image file.
 
-    Images are turned upright as the file says. A number is the frame's time times `video_rate`, so numbers of a video with
+    Images are turned upright according to the file. A number is the frame's time times `video_rate`, so numbers of a video with
     a variable frame rate have gaps; of two frames with one number the second is skipped. Without a rate, frames are
     counted. clip: first and last second that is wanted; wanted: these numbers only. What happened is added to `reading`.
     """
@@ -106,7 +106,7 @@ def _number(capture: cv2.VideoCapture, rate: float | None, before: int) -> int:
 
 
 def image_size_of(path: str | Path) -> tuple[int, int]:
-    """(width, height) in pixels of an image file or of a video's first frame, as it is shown."""
+    """(width, height) in pixels of an image file or of a video's first frame, turned upright."""
     frames = numbered_frames(path)
     height, width = next(frames)[1].shape[:2]
     frames.close()
@@ -114,7 +114,7 @@ def image_size_of(path: str | Path) -> tuple[int, int]:
 
 
 def frame_count(path: str | Path) -> int | None:
-    """How many frames the file says that it has; None where it does not say it."""
+    """The number of frames according to the file; None if unknown."""
     if _read_image(path) is not None:
         return 1
     capture = _open_video(path)
@@ -124,9 +124,9 @@ def frame_count(path: str | Path) -> int | None:
 
 
 def video_rate(path: str | Path) -> float | None:
-    """Frames per second of a video; None for an image or where neither the file nor its frames' times say it.
+    """Frames per second of a video; None for an image or if neither the file nor its frames' times have it.
 
-    What the file says, unless most of its first frames are another time apart, as with a variable frame rate.
+    The file's rate, unless most of its first frames are another time apart, as with a variable frame rate.
     """
     if _read_image(path) is not None:
         return None
@@ -170,7 +170,7 @@ def _open_video(path: str | Path) -> cv2.VideoCapture:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without OpenCV's own messages: what is wrong with a file is said in one line here."""
+    """Without OpenCV's own messages: problems are reported as one line here."""
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # FFmpeg's own, read when the first video is opened
     logging = getattr(cv2.utils, "logging", cv2)  # OpenCV before 4.9 has the functions at its top
     level = logging.getLogLevel()

@@ -122,7 +122,7 @@ def _image_size(path: Path, found: Detections, given: tuple[int, int] | None) ->
     if found.image_size and given and tuple(found.image_size) != tuple(given):
         raise UserError(
             f"{path}: the file's images are {found.image_size[0]} x {found.image_size[1]}, --image-size is "
-            f"{given[0]} x {given[1]}; leave --image-size out"
+            f"{given[0]} x {given[1]}; omit --image-size"
         )
     if found.normalized and size is None:
         raise UserError(
