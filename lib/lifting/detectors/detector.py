@@ -1,4 +1,4 @@
-"""What finds people's joints in images, whoever made it."""
+"""The interface of everything that finds people's joints in images."""
 
 from typing import Protocol
 
@@ -16,5 +16,5 @@ class Detector(Protocol):
 
     def __call__(self, frame: np.ndarray) -> np.ndarray:
         """The people in a frame (H, W, 3) uint8 RGB: (K, J, 3), x, y in pixels of the frame and a score in [0, 1], 0 where
-        a joint is missing. K is 0 where nobody is seen; the order of people means nothing."""
+        a joint is missing. K is 0 if no person is found; the order of people is arbitrary."""
         ...

@@ -27,7 +27,7 @@ FRAME_TIME = 33
 """Milliseconds between frames for MediaPipe, whose models take part in no other clock than this."""
 
 MAX_PEOPLE = 5
-"""People that a .task model looks for where nobody says how many; each costs time, even if they are not there."""
+"""Default number of people that a .task model looks for; each costs time, even if there are fewer."""
 
 INSTALL = "sh requirements.sh video (Python 3.10 to 3.12)"
 

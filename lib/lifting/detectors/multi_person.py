@@ -66,7 +66,7 @@ class Letterbox:
 
 
 class MultiPerson:
-    """Everybody in the image, by a model of the families above. A `Detector`."""
+    """All people in the image, by a model of the families above. A `Detector`."""
 
     def __init__(self, file: OnnxFile, joint_set: str | None = None):
         self.name, self._file = file.path.name, file

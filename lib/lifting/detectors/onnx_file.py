@@ -56,7 +56,7 @@ class OnnxFile:
         if asked is None and fitting:
             return "coco" if "coco" in fitting else fitting[0]
         sets = ", ".join(f"{name} ({len(joints)})" for name, joints in JOINT_SETS.items())
-        wanted = f", --joint-set says {asked}" if asked else ""
+        wanted = f", --joint-set is {asked}" if asked else ""
         raise UserError(f"{self.path}: finds {count} joints{wanted}; the known joint sets are {sets}")
 
 

@@ -32,7 +32,7 @@ def detect_people(
 
     rate: frame numbers per second, DEFAULT_FPS where it is None; one_person: there is one person, and the detection with the
     largest sum of scores in each frame is theirs. Only joints are kept, never an image. Where no frame
-    shows two people, all is one person, however far they jump or long they are away. UserError where nobody is seen, or
+    shows two people, all detections are one person, even after jumps and long gaps. UserError if no person is found or
     the images change their size.
     """
     tracker, found, most, count = Tracker(rate or DEFAULT_FPS), _Found([], [], []), 0, 0
@@ -51,7 +51,7 @@ def detect_people(
         found.joints += list(people)
         most = max(most, len(people))
     if not found.frames or size is None:
-        raise UserError(f"{source}: {detector.name} sees nobody in any of {count} frames")
+        raise UserError(f"{source}: {detector.name} finds no person in any of {count} frames")
     return _persons(found, most, detector.joint_set, size, source)
 
 

@@ -1,4 +1,4 @@
-"""2D joints from pictures by somebody else's pose model, exported to ONNX, through ONNX Runtime.
+"""2D joints from images by a third-party pose model, exported to ONNX, through ONNX Runtime.
 
 Models are top-down or single-person: they read one person's crop and find its joints. What a model reads and writes is
 recognised by shape:
@@ -32,7 +32,7 @@ MIN_SCORE = 0.3
 
 
 class PoseModel:
-    """An exported pose model: `joint_set`, a key of `lib.joints.JOINT_SETS`, and pictures in, joints out.
+    """An exported pose model: `joint_set`, a key of `lib.joints.JOINT_SETS`, and the way from images to joints.
 
     joint_set: needed only where several sets have as many joints as the model and the usual one (coco) is not meant.
     """
@@ -62,9 +62,9 @@ class PoseModel:
         raise self._file.unusable(f"it writes {found} instead of heatmaps (1, J, h, w) or SimCC (1, J, X), (1, J, Y)")
 
     def joints_in_box(self, picture: np.ndarray, box: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Joints (J, 2), pixels of the RGB picture (H, W, 3), and scores (J,), in a box (x, y, width, height)."""
+        """Joints (J, 2), pixels of the RGB image (H, W, 3), and scores (J,), in a box (x, y, width, height)."""
         height, width = self.input_size
-        scale = max(box[2] / width, box[3] / height)  # pixels of the picture per pixel of the crop
+        scale = max(box[2] / width, box[3] / height)  # pixels of the image per pixel of the crop
         origin = box[:2] + box[2:] / 2 - scale * (np.array([width, height]) - 1) / 2
         # Warping alone would skip pixels where it shrinks; averages of k x k pixels first.
         k = max(int(scale), 1)
@@ -100,14 +100,14 @@ class SinglePerson:
 
 
 def scored(joints: np.ndarray, scores: np.ndarray) -> np.ndarray | None:
-    """Joints (J, 2) and scores (J,) to (J, 3) as a `Detector` returns them, or None where nobody is seen."""
+    """Joints (J, 2) and scores (J,) to (J, 3) as a `Detector` returns them, or None if no person is found."""
     if scores.mean() < MIN_SCORE:
         return None
     return np.column_stack([joints, np.where(scores >= MIN_SCORE, np.minimum(scores, 1), 0)])
 
 
 def _look(model: PoseModel, picture: np.ndarray, box: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
-    """`joints_in_box`, or None where the model sees nobody."""
+    """`joints_in_box`, or None if the model finds no person."""
     joints, scores = model.joints_in_box(picture, box)
     return (joints, scores) if scores.mean() >= MIN_SCORE else None
 

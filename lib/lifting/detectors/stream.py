@@ -76,7 +76,7 @@ def detect_video(
     """The people in a video or an image; clip: first and last second that is looked at; one_person: as in `detect_people`.
 
     A progress bar with frames per second is shown where the standard error is a terminal. UserError where the file
-    cannot be read or nobody is seen.
+    cannot be read or no person is found.
     """
     decode, detect, reading, start = _Watch(), _Watch(), Reading(), time.perf_counter()
     frames = ahead(decode.around(numbered_frames(path, clip, reading)))

@@ -62,7 +62,7 @@ class Window:
         return cls(float((panel / np.maximum(high - low, 1e-9)).min()), (low + high) / 2, panel / 2 + corner)
 
     def moved(self, right: float, down: float) -> "Window":
-        """The same, for a part of the picture that begins elsewhere."""
+        """The same, for a part of the drawing that begins elsewhere."""
         return Window(self.scale, self.middle, self.place + [right, down])
 
     def __call__(self, points: np.ndarray) -> np.ndarray:
@@ -71,12 +71,12 @@ class Window:
 
 
 def canvas(width: int, height: int) -> np.ndarray:
-    """A white picture (height, width, 3) uint8, RGB."""
+    """A white image (height, width, 3) uint8, RGB."""
     return np.full((height, width, 3), 255, np.uint8)
 
 
 def draw_image(picture: np.ndarray, image: np.ndarray, window: Window) -> None:
-    """An image (H, W, 3) uint8 RGB, whose pixels `window` maps to the picture's; where it does not reach, nothing changes."""
+    """An image (H, W, 3) uint8 RGB, whose pixels `window` maps to the drawing's; the rest is unchanged."""
     k = max(
         1, round(1 / window.scale)
     )  # warping alone would skip pixels where it shrinks: averages of k x k pixels first

@@ -28,7 +28,7 @@ SHEET_FRAMES = 8
 """Frames on a sheet, evenly spaced over the sequence."""
 
 SHEET_WIDTH = 1600
-"""Pixels that the columns of a full sheet share."""
+"""Pixels of all columns of a full sheet together."""
 
 MAX_CELL = (560, 480)
 """Largest width and height of a cell, pixels."""
@@ -70,7 +70,7 @@ def write_png(path: Path, sequences: list[PoseSequence], footage: Footage | None
 
 
 def contact_sheet(sequences: list[PoseSequence], footage: Footage | None = None) -> np.ndarray:
-    """The sheet as an RGB picture (H, W, 3) uint8; for a single frame the views are columns."""
+    """The sheet as an RGB image (H, W, 3) uint8; for a single frame the views are columns."""
     scene, frames = Scene(sequences), timeline(sequences)
     chosen = frames[np.unique(np.linspace(0, len(frames) - 1, SHEET_FRAMES).round().astype(int))]
     people = [scene.figures(frame) for frame in chosen]
@@ -120,7 +120,7 @@ def _cells(
     lines: np.ndarray,
     images: list[np.ndarray | None],
 ) -> list[np.ndarray]:
-    """Pictures (height, width, 3) of every frame as the row shows it, all at one scale.
+    """Images (height, width, 3) of every frame as the row shows it, all at one scale.
 
     shape: (width, height) of a cell; size (2,): of the largest box; boxes: corners as from `_boxes`.
     """

@@ -1,4 +1,4 @@
-"""All persons of a result in one space, frame by frame: what the picture and video writers draw."""
+"""All persons of a result in one space, frame by frame: what the image and video writers draw."""
 
 from dataclasses import dataclass
 
@@ -37,7 +37,7 @@ class Scene:
         self._rows = [{int(frame): t for t, frame in enumerate(s.frames)} for s in sequences]
 
     def figures(self, frame: int) -> list[Figure]:
-        """Everybody who is there in this frame."""
+        """All people in this frame."""
         found = []
         for s, offset, rows in zip(self.sequences, self._offsets, self._rows, strict=True):
             if (t := rows.get(int(frame))) is None:

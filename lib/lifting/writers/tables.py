@@ -23,8 +23,8 @@ CONVENTIONS = {
     "camera": "f_x, f_y, c_x, c_y in pixels that the persons were lifted with",
     "assumed": "which of fps and camera were not known but assumed",
     "quality": "per person, before smoothing: limb_spread, coefficient of variation of limb lengths; misfit, distance of "
-    "the projected 3D joints from the 2D joints in parts of the person's size; inverted, share of frames in which the person "
-    "is upside down; jitter, mean acceleration in m/s2; imputed, share of imputed joints; null or NaN if unknown",
+    "the projected 3D joints from the 2D joints in parts of the person's size; inverted, fraction of frames in which the person "
+    "is upside down; jitter, mean acceleration in m/s2; imputed, fraction of imputed joints; null or NaN if unknown",
 }
 """Written into the files themselves, so that their meaning need not be guessed."""
 

@@ -66,7 +66,7 @@ class Layout:
 
     @classmethod
     def of_lines(cls, sequences: list[PoseSequence]) -> "Layout":
-        """For 2D input without images, which fills its place."""
+        """For 2D input without images, scaled to its panel."""
         left = WIDTH - HEIGHT
         return cls(HEIGHT, left, Window.around(*box_2d(sequences), (left - 20, HEIGHT - 60), (10, 30)))
 
@@ -119,7 +119,7 @@ def playable(
 ) -> tuple[np.ndarray, float]:
     """The frame numbers of a video with at most `most` frames per second, and its rate at the input's speed.
 
-    all_frames: also those between the first and the last in which nobody is present.
+    all_frames: also those between the first and the last without a person.
     """
     frames = timeline(sequences)
     if all_frames and len(frames) > 1:
@@ -142,14 +142,14 @@ def count_frames(path: Path) -> int:
 
 
 def layout_of(sequences: list[PoseSequence], footage: Footage | None, height: int) -> Layout:
-    """height: pixels of the picture where there are images."""
+    """height: pixels of the drawing, with images."""
     return Layout.of_lines(sequences) if footage is None else Layout.of_images(sequences[0].image_size, height)
 
 
 def pictures_of(
     sequences: list[PoseSequence], frames: np.ndarray, layout: Layout, footage: Footage | None = None
 ) -> Iterator[np.ndarray]:
-    """Yield for each frame number an RGB picture (height, width, 3) uint8 of the layout."""
+    """Yield for each frame number an RGB image (height, width, 3) uint8 of the layout."""
     scene = Scene(sequences)
     points = scene.points()
     centre = (points.min(0) + points.max(0)) / 2

@@ -98,7 +98,7 @@ def test_joints_that_the_model_is_not_sure_of_count_as_missing(tmp_path):
 
 def test_a_video_without_people_is_one_clear_line(tmp_path):
     model = PoseModel(write_model(tmp_path / "m.onnx", "heatmap"))
-    with pytest.raises(UserError, match=r"video: m\.onnx sees nobody"):
+    with pytest.raises(UserError, match=r"video: m\.onnx finds no person"):
         detect(model, [np.zeros((50, 60, 3), np.uint8)])
 
 
@@ -118,7 +118,7 @@ def test_seventeen_joints_are_coco_unless_the_user_says_human36(tmp_path):
 def test_models_that_are_no_pose_models_are_refused_in_one_clear_line(tmp_path):
     with pytest.raises(UserError, match=r"13 joints; the known joint sets are human36 \(17\)"):
         PoseModel(write_model(tmp_path / "odd.onnx", "heatmap", 13))
-    with pytest.raises(UserError, match=r"17 joints, --joint-set says body25"):
+    with pytest.raises(UserError, match=r"17 joints, --joint-set is body25"):
         PoseModel(write_model(tmp_path / "set.onnx", "heatmap"), "body25")
     with pytest.raises(UserError, match=r"no pose model.*\[1, 4, 8, 8\] instead of one float image"):
         PoseModel(write_model(tmp_path / "input.onnx", "heatmap", input_shape=[1, 4, 8, 8]))

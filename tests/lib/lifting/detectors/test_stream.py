@@ -89,7 +89,7 @@ def test_one_person_at_a_time_is_one_person_however_far_they_jump():
 
 def test_black_frames_are_one_line():
     frames = [(t, np.zeros((240, 320, 3), np.uint8)) for t in range(3)]
-    with pytest.raises(UserError, match=r"video: dots sees nobody in any of 3 frames"):
+    with pytest.raises(UserError, match=r"video: dots finds no person in any of 3 frames"):
         detect_people(Dots(), frames, "video")
 
 
