@@ -216,7 +216,7 @@ def _load(weights: str | Path, smpl_dir: str | Path | None) -> tuple[nn.Module, 
 def _checked_keypoints(keypoints: np.ndarray, joint_set: str) -> np.ndarray:
     """(T, J, 2 or 3) or (P, T, J, 2 or 3) float64; UserError for anything else."""
     if joint_set not in JOINT_SETS:
-        raise UserError(f"unknown joint set {joint_set}; known are {', '.join(JOINT_SETS)}")
+        raise UserError(f"unknown keypoint convention {joint_set}; known are {', '.join(JOINT_SETS)}")
     count = len(JOINT_SETS[joint_set])
     try:
         keypoints = np.asarray(keypoints, np.float64)

@@ -99,7 +99,7 @@ class MultiPerson:
         found = ", ".join(map(str, shapes))
         raise self._file.unusable(
             f"it writes {found} instead of YOLO-pose's (1, 5 + 3 J, N) or (1, K, 6 + 3 J), or RTMO's (1, K, 5) and "
-            "(1, K, J, 3), for J joints of a known joint set"
+            "(1, K, J, 3), for J joints of a known keypoint convention"
         )
 
 

@@ -57,7 +57,7 @@ class OnnxFile:
             return "coco" if "coco" in fitting else fitting[0]
         sets = ", ".join(f"{name} ({len(joints)})" for name, joints in JOINT_SETS.items())
         wanted = f", --joint-set is {asked}" if asked else ""
-        raise UserError(f"{self.path}: finds {count} joints{wanted}; the known joint sets are {sets}")
+        raise UserError(f"{self.path}: finds {count} joints{wanted}; the known keypoint conventions are {sets}")
 
 
 def _open(path: Path, option: str):

@@ -36,11 +36,11 @@ def joint_set_of(
     fitting = [name for name, joints in JOINT_SETS.items() if len(joints) == count]
     if not fitting:
         sets = ", ".join(f"{name} ({len(joints)})" for name, joints in JOINT_SETS.items())
-        raise UserError(f"{path}: {count} joints per person; the known joint sets are {sets}")
+        raise UserError(f"{path}: {count} joints per person; the known keypoint conventions are {sets}")
     name = asked or said
     if name is not None and name not in fitting:
         raise UserError(
-            f"{path}: {count} joints per person, but the joint set {name} has {len(JOINT_SETS[name])}; "
+            f"{path}: {count} joints per person, but the convention {name} has {len(JOINT_SETS[name])}; "
             f"{count} fits {' or '.join(fitting)}"
         )
     if len(fitting) == 1 or (force and name is not None):

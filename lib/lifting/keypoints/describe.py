@@ -52,7 +52,7 @@ def runs(names: tuple[str, ...]) -> list[tuple[int, int, str]]:
 
 
 def draw_joint_sets():
-    """A matplotlib Figure: every joint set as a numbered stick figure that faces the reader."""
+    """A matplotlib Figure: every keypoint convention as a numbered stick figure that faces the reader."""
     from matplotlib.figure import Figure
 
     sets = [*JOINT_SETS.items(), ("smpl (body model)", SMPL_24)]
@@ -133,8 +133,8 @@ def generated_blocks() -> dict[str, str]:
         ["pause after which a person gets a new number, no track ids", f"{tracking.MAX_GAP:g} s"],
     ]
     return {
-        "joint numbers": _table(["joint set", "joints", "order"], numbers),
-        "conversions": _table(["joint set", "Human3.6M joint", "choice", "formula"], conversions),
+        "joint numbers": _table(["convention", "joints", "order"], numbers),
+        "conversions": _table(["convention", "Human3.6M joint", "choice", "formula"], conversions),
         "body rules": _table(["missing joint", "taken as"], body),
         "limits": _table(["limit", "value"], limits),
     }

@@ -110,7 +110,7 @@ def test_arrays_that_cannot_be_keypoints_are_one_clear_line(lifter):
         lifter(good[:, :16], SIZE)
     with pytest.raises(UserError, match=r"shape \(0, 17, 2\)"):
         lifter(good[:0], SIZE)
-    with pytest.raises(UserError, match="unknown joint set lsp; known are human36"):
+    with pytest.raises(UserError, match="unknown keypoint convention lsp; known are human36"):
         lifter(good, SIZE, "lsp")
     with pytest.raises(UserError, match="look normalised"):
         lifter(good / 1280, SIZE)

@@ -107,9 +107,9 @@ def _read_own(path: Path, lines: list[list[str]], asked: str | None) -> Detectio
     joint_set = asked or best_set_with(set(names))
     unknown = sorted(set(names) - set(JOINT_SETS[joint_set].names)) if joint_set else sorted(set(names))
     if joint_set is None or (unknown and not asked):
-        raise UserError(f"{path}: no joint set has the joints {', '.join(unknown[:30])}; see docs/joints.md")
+        raise UserError(f"{path}: no keypoint convention has the joints {', '.join(unknown[:30])}; see docs/joints.md")
     if unknown:
-        raise UserError(f"{path}: the joint set {joint_set} has no joint {unknown[0]!r}; names are in docs/joints.md")
+        raise UserError(f"{path}: the convention {joint_set} has no joint {unknown[0]!r}; names are in docs/joints.md")
     joints = JOINT_SETS[joint_set].names
     flat = whole_numbers(path, [number for key in keys for number in key], "frame and person")
     rows, row = np.unique(flat.reshape(-1, 2), axis=0, return_inverse=True)

@@ -116,7 +116,7 @@ def test_seventeen_joints_are_coco_unless_the_user_says_human36(tmp_path):
 
 
 def test_models_that_are_no_pose_models_are_refused_in_one_clear_line(tmp_path):
-    with pytest.raises(UserError, match=r"13 joints; the known joint sets are human36 \(17\)"):
+    with pytest.raises(UserError, match=r"13 joints; the known keypoint conventions are human36 \(17\)"):
         PoseModel(write_model(tmp_path / "odd.onnx", "heatmap", 13))
     with pytest.raises(UserError, match=r"17 joints, --joint-set is body25"):
         PoseModel(write_model(tmp_path / "set.onnx", "heatmap"), "body25")

@@ -226,7 +226,7 @@ ERRORS = {
     "npz twice": (twice, "holds 'frames' 2 times"),
     "mediapipe words": ([[{"x": "a", "y": 1}] * 33], "landmarks of frame 0 hold something that is not a number"),
     "mediapipe mixed": ([FRAMES[0], {"x": 3}], "frame 1 holds no landmarks"),
-    "mediapipe hand": ([f[:21] for f in FRAMES], "21 joints per person; the known joint sets"),
+    "mediapipe hand": ([f[:21] for f in FRAMES], "21 joints per person; the known keypoint conventions"),
     "mediapipe size": (
         {"width": 1.5, "height": 2, "frames": FRAMES},
         r"width and height must be whole numbers, found '1\.5'",

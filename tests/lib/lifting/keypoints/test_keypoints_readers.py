@@ -292,7 +292,7 @@ ERRORS = {
     "mixed counts": ([ENTRY, changed(ENTRY, keypoints=[5] * 75)], "people with 17 and 25 joints in one file"),
     "wrong count": (
         [changed(ENTRY, keypoints=[5] * 54)],
-        r"18 joints per person; the known joint sets are human36 \(17\), coco \(17\), coco19 \(19\), body25 \(25\), body25b",
+        r"18 joints per person; the known keypoint conventions are human36 \(17\), coco \(17\), coco19 \(19\), body25 \(25\), body25b",
     ),
     "same person twice": (
         [changed(ENTRY, track_id=3), changed(ENTRY, track_id=3)],
@@ -359,7 +359,7 @@ ERRORS = {
         "line 3 does not fit the header frame,person,joint",
     ),
     "csv short line": (CSV + b"0,0,Nose\n", "line 2 does not fit the header"),
-    "csv joints": (CSV + b"0,0,Tail,1,2,1\n", "no joint set has the joints Tail"),
+    "csv joints": (CSV + b"0,0,Tail,1,2,1\n", "no keypoint convention has the joints Tail"),
     "csv twice": (
         CSV + b"0,0,R_Heel,1,2,1\n0,0,Head,1,2,1\n0,0,R_Heel,1,2,1\n",
         "R_Heel of person 0 is there twice in frame 0",
@@ -384,13 +384,13 @@ def test_a_missing_file_is_named(tmp_path):
 
 def test_a_joint_set_with_another_count_is_refused_with_those_that_fit(tmp_path):
     path = write(tmp_path / "a", npy(COCO))
-    with pytest.raises(UserError, match=r"but the joint set body25 has 25; 17 fits human36 or coco$"):
+    with pytest.raises(UserError, match=r"but the convention body25 has 25; 17 fits human36 or coco$"):
         read_keypoints(path, "body25")
 
 
 def test_a_csv_joint_outside_the_asked_set_is_refused(tmp_path):
     path = write(tmp_path / "a", CSV + b"0,0,R_Heel,1,2,1\n")
-    with pytest.raises(UserError, match="the joint set coco has no joint 'R_Heel'"):
+    with pytest.raises(UserError, match="the convention coco has no joint 'R_Heel'"):
         read_keypoints(path, "coco")
 
 
