@@ -83,6 +83,6 @@ def test_all_refused_people_are_named_in_one_line():
 def test_absurd_coordinates_make_no_long_line():
     xy = keypoints().xy.copy()
     xy[:, :5] *= 1e300
-    with pytest.raises(UserError, match=r"29% of the joints lie outside .*e\+") as caught:
+    with pytest.raises(UserError, match=r"29% of the joints are outside .*e\+") as caught:
         prepare_people([keypoints(xy=xy)])
     assert len(str(caught.value)) < 300
