@@ -292,7 +292,8 @@ ERRORS = {
     "mixed counts": ([ENTRY, changed(ENTRY, keypoints=[5] * 75)], "people with 17 and 25 joints in one file"),
     "wrong count": (
         [changed(ENTRY, keypoints=[5] * 54)],
-        r"the known keypoint conventions are human36 \(17\), coco \(17\), coco19 \(19\), body25 \(25\), body25b",
+        r"18 joints per person; the known keypoint conventions are "
+        r"human36 \(17\), coco \(17\), coco19 \(19\), body25 \(25\), body25b",
     ),
     "same person twice": (
         [changed(ENTRY, track_id=3), changed(ENTRY, track_id=3)],
