@@ -31,7 +31,7 @@ def joint_angles(pose: np.ndarray) -> dict[str, np.ndarray]:
     def turn(name: str, mirrored: bool = False) -> Rotation:
         return Rotation.from_rotvec(vectors[:, SMPL_24.names.index(name)] * (MIRROR if mirrored else 1.0))
 
-    angles = {}
+    angles: dict[str, np.ndarray] = {}
     for side in ("L", "R"):
         right = side == "R"
         flexion, abduction, rotation = _degrees(turn(f"{side}_Hip", right), "XZY")

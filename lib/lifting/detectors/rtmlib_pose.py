@@ -15,7 +15,7 @@ MODES = ("lightweight", "balanced", "performance")
 
 
 class RtmlibPose:
-    """Everybody in the image, by rtmlib's person detector and RTMPose. A `Detector`.
+    """All people in the image, by rtmlib's person detector and RTMPose. A `Detector`.
 
     mode: how large the models are, one of MODES.
     """
@@ -36,10 +36,10 @@ class RtmlibPose:
             ) from None
 
     def __call__(self, frame: np.ndarray) -> np.ndarray:
-        """See `Detector`. Where rtmlib sees nobody, it looks for joints in the whole image: their scores are low."""
+        """See `Detector`. If rtmlib finds no person, it looks for joints in the whole image: their scores are low."""
         joints, scores = self._body(np.ascontiguousarray(frame[..., ::-1]))  # it reads images as OpenCV does
-        found = [scored(*person) for person in zip(joints, scores, strict=True)]
-        found = [person for person in found if person is not None]
+        seen = (scored(*person) for person in zip(joints, scores, strict=True))
+        found = [person for person in seen if person is not None]
         return np.stack(found) if found else np.zeros((0, len(COCO_17), 3))
 
 

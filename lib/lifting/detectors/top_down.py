@@ -46,7 +46,7 @@ class PersonDetector:
 
 
 class TopDown:
-    """Everybody whom a person detector finds, with the joints that a pose model finds in their boxes. A `Detector`."""
+    """All people whom a person detector finds, with the joints that a pose model finds in their boxes. A `Detector`."""
 
     def __init__(self, people: PersonDetector, model: PoseModel):
         self.name, self.joint_set = model.path.name, model.joint_set

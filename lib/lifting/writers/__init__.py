@@ -58,7 +58,7 @@ def check_output(path: str | Path) -> Path:
 def write_poses(path: str | Path, sequences: list[PoseSequence], footage: Footage | None = None) -> list[Path]:
     """Write the persons' sequences in the format that the ending of `path` names; returns the files written.
 
-    footage: the images that they were found in, for formats that show them (SHOWS_IMAGES). All sequences share joint
+    footage: the images that they were found in, for formats that show them (SHOWS_IMAGES). All sequences have one joint
     set, fps and image size. Some formats write several files beside `path`: .obj one per frame, .bvh and .trc one per person.
     UserError for an unknown ending, nothing to write, or a place that cannot be written.
     """
@@ -66,6 +66,7 @@ def write_poses(path: str | Path, sequences: list[PoseSequence], footage: Footag
     if not sequences:
         raise UserError(f"{path}: there is no person to write; check that the input has detections")
     ending = ending_of(path)
+    assert ending is not None  # check_output has refused unknown ones
     more = (footage,) if footage is not None and ending in SHOWS_IMAGES else ()
     try:
         return WRITERS[ending](path, sequences, *more)

@@ -37,9 +37,10 @@ def body_of(sequence: PoseSequence, path: object) -> FittedBody:
 def body_motion(sequence: PoseSequence, offset: np.ndarray, axes: np.ndarray) -> BodyMotion:
     """The motion of the sequence's body, moved by offset (T, 1, 3) metres, camera axes; axes (3, 3): camera axes to the file's.
 
-    Missing frames in between are interpolated, rotations along the shortest way; where none is missing, all stay as they are.
+    Missing frames in between are interpolated, rotations along the shortest way; where none is missing, all are unchanged.
     """
     body, frames = sequence.body, sequence.frames
+    assert body is not None  # the caller has checked it
     joints = body.pose.reshape(len(body.pose), -1, 3)
     rotations = [Rotation.from_rotvec(joints[:, k]) for k in range(joints.shape[1])]
     rotations[0] = Rotation.from_matrix(axes) * rotations[0]

@@ -172,6 +172,7 @@ class _Builder:
     def add_body(self, sequence: PoseSequence, offset: np.ndarray, suffix: str, seconds: np.ndarray) -> None:
         """A fitted body, moved by offset (T, 1, 3) metres, camera axes; suffix: of its bones' names."""
         body, nodes = sequence.body, self.json["nodes"]
+        assert body is not None  # the caller has checked it
         parents, rest = body.model.parents.tolist(), body.rest_joints
         joints, weights = strongest_weights(body.model.lbs_weights)
         vertices = body.rest_vertices.astype(np.float32)
