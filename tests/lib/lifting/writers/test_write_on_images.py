@@ -9,6 +9,7 @@ from dataclasses import replace
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from lib.lifting.footage import Footage
 from lib.lifting.writers import write_poses
@@ -16,7 +17,7 @@ from lib.lifting.writers.drawing import Window, canvas, draw_image
 from lib.lifting.writers.html import embedded_images
 from lib.lifting.writers.png import HEADER as PNG_HEADER
 from lib.lifting.writers.png import LABELS, contact_sheet
-from lib.lifting.writers.video import HEADER, MP4_HEIGHT, Layout, pictures_of
+from lib.lifting.writers.video import GIF_HEIGHT, HEADER, MP4_HEIGHT, Layout, pictures_of
 from tests.lib.lifting.writers.test_write_html import CHROMIUM, OPTIONS
 from tests.waving_person import make_sequence, shows_right_arm_up
 
@@ -126,6 +127,19 @@ def test_frames_in_which_nobody_is_seen_are_part_of_the_video(tmp_path, footage)
     greens = [panel(picture, layout)[-40:-20, 20:40, 1].mean() for picture in pictures]
     np.testing.assert_allclose(greens, 60 + 30 * np.arange(FRAMES), atol=12)
     assert not shows_right_arm_up(panel(pictures[2], layout))
+
+
+def test_an_animation_shows_the_images_in_their_colours(tmp_path, footage):
+    write_poses(tmp_path / "a.gif", [person()], footage)
+    layout = Layout.of_images((640, 480), GIF_HEIGHT)
+    with Image.open(tmp_path / "a.gif") as film:
+        assert film.size == (layout.width, GIF_HEIGHT)
+        assert film.n_frames == FRAMES
+        for t in range(FRAMES):
+            film.seek(t)
+            shown = panel(np.asarray(film.convert("RGB")), layout)
+            np.testing.assert_allclose(shown[-40:-20, 20:40].mean((0, 1)), (0, 60 + 30 * t, 0), atol=16)
+            assert t or shows_right_arm_up(shown)
 
 
 def test_the_contact_sheet_has_the_images_behind_the_2d_input(footage):
