@@ -313,6 +313,22 @@ def test_the_body_must_be_the_one_behind_the_meshes(model, scales, monkeypatch, 
         build_fitter(cut, LEVELS, tmp_path, tmp_path / "none.npy")
 
 
+def test_weights_trained_on_smpl_take_smpl_with_the_published_regressor(model, scales, monkeypatch, tmp_path):
+    faces = tuple(scale.faces for scale in scales)
+    smpl = replace(model, joint_regressor=None, source="SMPL.pkl")
+    other = replace(model, faces=model.faces[:, [1, 2, 0]][::-1].copy())
+    other = replace(other, faces=other.faces[:-40])
+    bodies = {"built-in": other, str(tmp_path): smpl}
+    monkeypatch.setattr(body_fitter, "load_body", lambda folder: bodies[folder])
+    with pytest.raises(UserError, match="regressor.npy is missing"):
+        build_fitter(faces, LEVELS, tmp_path, tmp_path / "regressor.npy")
+    np.save(tmp_path / "regressor.npy", model.joint_regressor)
+    fitter = build_fitter(faces, LEVELS, tmp_path, tmp_path / "regressor.npy")
+    assert fitter.model is smpl
+    own = BodyFitter(model, model.joint_regressor, [scale.pooling for scale in scales])
+    torch.testing.assert_close(fitter.points.folded, own.points.folded)
+
+
 def test_a_prior_pulls_joints_towards_what_it_learned_where_nothing_is_seen(coarse, scales, model):
     bent = np.zeros((200, 3 * K))
     bent[:, 3 * 18] = np.random.default_rng(0).normal(0.8, 0.05, 200)
@@ -327,7 +343,7 @@ def test_a_prior_pulls_joints_towards_what_it_learned_where_nothing_is_seen(coar
 
 
 def test_poses_that_nothing_holds_go_to_the_priors_mean_wherever_they_start(fitter):
-    pose, betas = motion(frames=3)
+    pose, _ = motion(frames=3)
     solver = _PoseSolver(fitter.points, fitter.prior)
     rotations = axis_angle_to_matrix(torch.as_tensor(pose, dtype=torch.float32).unflatten(1, (-1, 3)))
     target, weights = torch.zeros(3, fitter.points.count, 3), torch.full((3, fitter.points.count), 1e-9)
