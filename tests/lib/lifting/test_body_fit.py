@@ -320,7 +320,7 @@ def test_weights_trained_on_smpl_take_smpl_with_the_published_regressor(model, s
     other = replace(other, faces=other.faces[:-40])
     bodies = {"built-in": other, str(tmp_path): smpl}
     monkeypatch.setattr(body_fitter, "load_body", lambda folder: bodies[folder])
-    with pytest.raises(UserError, match="regressor.npy is missing"):
+    with pytest.raises(UserError, match=r"regressor\.npy is missing"):
         build_fitter(faces, LEVELS, tmp_path, tmp_path / "regressor.npy")
     np.save(tmp_path / "regressor.npy", model.joint_regressor)
     fitter = build_fitter(faces, LEVELS, tmp_path, tmp_path / "regressor.npy")
