@@ -23,7 +23,7 @@ POSES, BETAS, SOFT = 156, 16, 8
 def write_amass(path: Path, sequences: list[PoseSequence]) -> list[Path]:
     """Write `path`, or `name_person_N_poses.npz` for each of several persons; float64, metres, radians, Z up.
 
-    trans is SMPL's translation: without a known camera it says only how the body turns about its pelvis. Missing frames in
+    trans is SMPL's translation: without a known camera it is only how the body turns about its pelvis. Missing frames in
     between are interpolated. Fingers are at rest; betas beyond those of the body are 0.
     """
     written = []
