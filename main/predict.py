@@ -133,7 +133,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument(
         "--fit-body",
         action="store_true",
-        help="fit an SMPL-style body to joints and meshes: one shape per person, joint rotations, limbs of constant length "
+        help="fit an SMPL-style body to joints and meshes: one shape per person, joint rotations, bones of constant length "
         "(docs/body.md)",
     )
     parser.add_argument(

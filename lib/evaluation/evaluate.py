@@ -118,8 +118,14 @@ def _require_finite(predictions: Predictions, table: PoseTable, weights: str) ->
 
 def describe_protocol(name: str, split: str, table: PoseTable, joints: JointSet) -> str:
     """What the numbers of a report mean, in some sentences for its end."""
+    protocol, root = PROTOCOLS[table.protocol], joints.names[joints.root]
+    relative = (
+        f"relative to the {root}, whose own zero is included"
+        if protocol.root_aligned
+        else f"the truth relative to the {root}"
+    )
     return (
         f"{name}, {split} split, {len(table)} samples, {table.input2d} 2D input; protocol {table.protocol}: "
-        f"{PROTOCOLS[table.protocol].sentence}. MPJPE over {len(joints)} joints relative to the {joints.names[joints.root]}, "
-        "whose own zero is included; PA-MPJPE after the best similarity transform of each pose."
+        f"{protocol.sentence}. MPJPE over {len(joints)} joints, {relative}; PA-MPJPE after the best similarity transform of "
+        "each pose."
     )

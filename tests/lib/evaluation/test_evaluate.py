@@ -73,6 +73,12 @@ def test_the_protocol_says_split_count_input_and_that_the_root_counts():
     assert "detected 2D" in describe_protocol("Human36M", "test", detected, HUMAN36M_17)
 
 
+def test_a_protocol_that_leaves_the_prediction_unchanged_does_not_say_that_it_is_taken_relative_to_its_root():
+    text = describe_protocol("MPIINF3DHP", "test", replace(TABLE, protocol="mpi_inf_3dhp"), HUMAN36M_17)
+    assert "the truth relative to the Pelvis" in text
+    assert "whose own zero" not in text
+
+
 def test_the_evaluator_takes_the_root_from_the_joint_set(small_hgn):
     last = replace(FIVE_JOINTS, root=4)
     pose3d = TABLE.pose3d - TABLE.pose3d[:, 4:]
