@@ -19,7 +19,7 @@ STEP = 0.04
 INVERTED_BY = 0.1
 """Parts of the person's size by which the neck is below the pelvis, and the feet above it, in an inverted person."""
 
-MAX_LIMB_SPREAD, MAX_MISFIT, MAX_INVERTED, MAX_JITTER, MAX_IMPUTED = 0.13, 0.04, 0.1, 40.0, 0.2
+MAX_LIMB_SPREAD, MAX_MISFIT, MAX_INVERTED, MAX_JITTER, MAX_IMPUTED = 0.12, 0.03, 0.1, 55.0, 0.2
 """Limits above which `Quality.warnings` warns."""
 
 
@@ -55,8 +55,8 @@ class Quality:
             )
         if self.inverted > MAX_INVERTED:
             found.append(
-                f"the person is upside down in {self.inverted:.0%} of the frames (limit: {MAX_INVERTED:.0%}), as hardly anybody "
-                "in the training; check that the image is upright"
+                f"the person is upside down in {self.inverted:.0%} of the frames (limit: {MAX_INVERTED:.0%}); check that the "
+                "image is upright"
             )
         if self.jitter is not None and self.jitter > MAX_JITTER:
             found.append(
