@@ -24,6 +24,8 @@ from lib.errors import UserError
 from tests import fuzzing
 from tests.annotation_files import write_annotations
 
+pytestmark = pytest.mark.slow  # reads thousands of files
+
 ROOT = Path(__file__).resolve().parents[1]
 KINDS = ("model", "checkpoint", "annotations", "npz", "yaml", "bvh", "amc", "mediapipe", "vitpose", "deeplabcut", "sleap",
          "coco", "detectron")  # fmt: skip

@@ -11,6 +11,8 @@ from lib.training import reporter
 from tests.ranks import DETERMINISTIC, SAMPLES, everything, launch
 from tests.tables import FIVE_JOINTS
 
+pytestmark = pytest.mark.slow  # starts processes
+
 
 @pytest.fixture(scope="module")
 def found(icosphere, repository, tmp_path_factory):

@@ -14,6 +14,8 @@ from main.benchmarking.measure import TURN, Times, interleaved
 from main.benchmarking.rows import Row
 from tests.data.mocap.mocap_files import person_bvh
 
+pytestmark = pytest.mark.slow  # measures
+
 ROOT = Path(__file__).resolve().parents[2]
 
 

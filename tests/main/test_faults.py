@@ -13,6 +13,8 @@ import pytest
 from lib import checkpoint
 from tests.main.conftest import equal, run_folder, weights_of, write_config
 
+pytestmark = pytest.mark.slow  # starts processes
+
 KILL = int(signal.SIGKILL)
 LAST, BEST = r"last\.pth\.tar", r"best\.pth\.tar"
 

@@ -2,7 +2,10 @@ import subprocess
 import sys
 
 import numpy as np
+import pytest
 from PIL import Image
+
+pytestmark = pytest.mark.slow  # builds tables
 
 
 def run(repository, *arguments) -> str:

@@ -18,6 +18,8 @@ from tests.annotation_files import write_annotations
 from tests.bodies import tiny_body
 from tests.ranks import launch, train
 
+pytestmark = pytest.mark.slow  # starts processes
+
 CONFIG = """
 DATASET: {{train_list: [Human36M], test_list: [Human36M], data_dir: {folder}/data, workers: 0}}
 MODEL: {{hidden_dim: 8, coarsen_levels: 6, smpl_dir: {folder}/body}}
