@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from lib.errors import UserError
+from lib.joints import COCO_17
 from lib.lifting.keypoints.formats.detections import (
     Detections,
     Found,
@@ -60,4 +61,4 @@ def read_dataset(path: Path, content: dict) -> Detections:
 
 
 def _coco(found: list[Found]) -> str | None:
-    return "coco" if found and len(found[0].values) == 17 else None
+    return "coco" if found and len(found[0].values) == len(COCO_17) else None

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from lib.errors import UserError
+from lib.joints import COCO_17
 from lib.lifting.keypoints.formats.detections import Detections, Found, detections_of, whole_numbers
 
 _LAYOUTS = {"coco": "coco", "h36m": "human36"}
@@ -32,7 +33,7 @@ def read_detectron(path: Path, archive: dict) -> Detections:
                 raise UserError(f"{path}: a person in frame {frame} has shape {values.shape} instead of (4, joints)")
             found.append(Found(frame, None, values[[0, 1, -1]].T))
     return detections_of(
-        path, found, joint_set="coco" if found and len(found[0].values) == 17 else None, image_size=size
+        path, found, joint_set="coco" if found and len(found[0].values) == len(COCO_17) else None, image_size=size
     )
 
 
