@@ -2,7 +2,6 @@
 
 import copy
 import json
-import warnings
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
@@ -16,22 +15,16 @@ from lib.files import replacing
 from lib.joints import HUMAN36M_17
 from lib.lifting.pose_sequence import MESH_NAMES
 from lib.models.factory import build_predictor
+from lib.models.onnx_network import INPUT_NAME, FlatOutput, to_onnx
 
-INPUT_NAME = "pose2d"
 OUTPUT_NAMES = ("pose3d", *(f"mesh_{name}" for name in MESH_NAMES))
 TOLERANCE = 1e-5
 """Largest difference, in metres, between the file's outputs and the network's; relative where outputs exceed 1 m."""
 
 CHECKED_BATCHES = (1, 2, 7)
 
-EXAMPLE = torch.zeros(2, len(HUMAN36M_17), 2)
-"""Two samples: where the example has one, a size would be taken for a constant."""
-
 Run = Callable[[np.ndarray], list[np.ndarray]]
 """An opened file: pose2d to all outputs."""
-
-OPSET = 17
-"""Of ONNX: as old as what is written allows, for old runtimes."""
 
 
 def export(model: nn.Module, faces: tuple[np.ndarray, ...], path: str | Path) -> float:
@@ -49,7 +42,7 @@ def export(model: nn.Module, faces: tuple[np.ndarray, ...], path: str | Path) ->
         raise UserError(f"{path}: unknown ending '{path.suffix}' for a network; use {' or '.join(formats)}")
     write, load = formats[path.suffix.lower()]
     model = copy.deepcopy(model).cpu().float().eval()  # the caller's stays as and where it is
-    network = _FlatOutput(build_predictor(model))
+    network = build_predictor(model)
     try:
         with replacing(path) as temporary:
             write(network, temporary, metadata(faces))
@@ -93,25 +86,9 @@ def compare(model: nn.Module, run: Run) -> float:
     return largest
 
 
-def _write_onnx(network: "_FlatOutput", path: Path, texts: dict[str, str]) -> None:
+def _write_onnx(network: nn.Module, path: Path, texts: dict[str, str]) -> None:
     (onnx,) = _import("onnx")
-    names = OUTPUT_NAMES[: len(network(EXAMPLE))]
-    with warnings.catch_warnings():
-        # The exporter that traces is deprecated, but the one that follows it needs onnxscript and writes nothing better.
-        warnings.simplefilter("ignore", DeprecationWarning)
-        # Sizes of graphs become constants, as they should; `compare` shows that the size of the batch does not.
-        warnings.simplefilter("ignore", torch.jit.TracerWarning)
-        torch.onnx.export(
-            network,
-            (EXAMPLE,),
-            str(path),
-            input_names=[INPUT_NAME],
-            output_names=list(names),
-            dynamic_axes={name: {0: "batch"} for name in (INPUT_NAME, *names)},
-            opset_version=OPSET,
-            dynamo=False,
-        )
-    model = onnx.load(str(path))
+    model = onnx.load_from_string(to_onnx(network, len(HUMAN36M_17), OUTPUT_NAMES[1:]))
     onnx.helper.set_model_props(model, texts)
     onnx.checker.check_model(model)
     onnx.save(model, str(path))
@@ -123,9 +100,12 @@ def _open_onnx(path: Path) -> Run:
     return lambda pose2d: session.run(None, {INPUT_NAME: pose2d})
 
 
-def _write_pt2(network: "_FlatOutput", path: Path, texts: dict[str, str]) -> None:
-    shapes = {"pose2d": {0: torch.export.Dim("batch", min=1)}}
-    program = torch.export.export(network, (EXAMPLE,), dynamic_shapes=shapes, strict=False)
+def _write_pt2(network: nn.Module, path: Path, texts: dict[str, str]) -> None:
+    shapes = {INPUT_NAME: {0: torch.export.Dim("batch", min=1)}}
+    example = torch.zeros(
+        2, len(HUMAN36M_17), 2
+    )  # where the example has one sample, a size would be taken for a constant
+    program = torch.export.export(FlatOutput(network), (example,), dynamic_shapes=shapes, strict=False)
     for node in program.graph.nodes:
         node.meta.pop("stack_trace", None)  # lines of this project under the paths of this machine
     torch.export.save(program, path, extra_files={"metadata.json": json.dumps(texts)})
@@ -142,15 +122,3 @@ def _import(*names: str) -> list:
         return [import_module(name) for name in names]
     except ImportError as error:
         raise UserError(f"{error.name} is missing; for .onnx files: pip install onnx onnxruntime") from None
-
-
-class _FlatOutput(nn.Module):
-    """A network whose output is a flat tuple."""
-
-    def __init__(self, network: nn.Module):
-        super().__init__()
-        self.network = network
-
-    def forward(self, pose2d: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        output = self.network(pose2d)
-        return output.pose3d, *output.meshes

@@ -26,7 +26,7 @@ from lib.lifting.quality import Quality, inverted, jitter, limb_spread, misfit
 from lib.lifting.root_translation import with_root_translation
 from lib.lifting.usable import without_far_joints
 from lib.lifting.virtual_camera import intrinsics, virtual_camera
-from lib.models.factory import build_predictor, find_weights, load_network
+from lib.models.factory import build_fast_predictor, find_weights, load_network
 from lib.models.inference import evaluate_in_parts
 from smplpytorch.smplpytorch.body_model import BodyModel
 from smplpytorch.smplpytorch.load_body import load_body
@@ -49,9 +49,9 @@ class Lifter:
     whose nodes have no mirror partners, stay unchanged); smpl_dir: where SMPL's file is, which only weights of the
     release need, by default the place in this checkout that docs/data.md names. Nothing is written.
 
-    On a CPU up to 4 frames are computed by one thread, which is fastest and steadiest where threads would mostly wait for
-    each other; with more frames each thread computes a part of them, at most 32 at a time. A GPU computes up to 4,096 at
-    once. Nothing has to be tuned (`lib.models.inference`).
+    On a CPU the network is run by ONNX Runtime if that is installed: up to 4 frames by one thread, which is fastest and
+    steadiest where threads would mostly wait for each other; with more frames each thread computes a part of them, at most
+    32 at a time. A GPU computes up to 4,096 at once. Nothing has to be tuned (`lib.models.inference`).
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class Lifter:
         self._smpl_dir = ROOT / self._trained.smpl_dir if smpl_dir is None else Path(smpl_dir)
         self.average_flip = average_flip
         self.device = torch.device(device)
-        self.network = build_predictor(model).to(self.device)
+        self.network = build_fast_predictor(model, self.device, len(HUMAN36M_17))
 
     def __call__(
         self,

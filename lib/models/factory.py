@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
+import torch
 from torch import nn
 
 from lib import checkpoint
@@ -17,9 +18,10 @@ from lib.models.baselines.modulated_gcn import ModulatedGCN
 from lib.models.baselines.sem_gcn import SemGCN
 from lib.models.baselines.simple_baseline import SimpleBaseline
 from lib.models.folded import fold
-from lib.models.hgn import HGN, STAGES, Block
+from lib.models.hgn import HGN, STAGES, Block, HGNOutput
 from lib.models.modulated_graph_conv import ModulatedSemGraphConv
 from lib.models.non_local import NonLocal
+from lib.models.onnx_network import OnnxNetwork
 from lib.models.sem_graph_conv import SemGraphConv
 from lib.models.transformer import Transformer
 from lib.run_dir import newest_runs
@@ -76,6 +78,22 @@ def can_fold(model: nn.Module) -> bool:
 def build_predictor(model: nn.Module) -> nn.Module:
     """A copy of the network in evaluation mode, folded where that is known."""
     return fold(cast(HGN, model)) if can_fold(model) else copy.deepcopy(model).eval()
+
+
+def build_fast_predictor(
+    model: nn.Module, device: torch.device, joint_count: int
+) -> Callable[[torch.Tensor], HGNOutput]:
+    """The predictor as it runs fastest on `device`, for `lib.models.inference`: on a CPU by ONNX Runtime, if it is installed.
+
+    Its outputs differ from those of `build_predictor` by rounding alone. Making it takes a third of a second.
+    """
+    predictor = build_predictor(model)
+    if device.type != "cpu":
+        return predictor.to(device)
+    try:
+        return OnnxNetwork(predictor.cpu().float(), joint_count)
+    except ImportError:
+        return predictor
 
 
 def find_weights(cfg: Config) -> Path:

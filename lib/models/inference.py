@@ -1,10 +1,10 @@
 """A network in evaluation mode: which samples are computed together, and by which thread."""
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import torch
-from torch import nn
 
 from lib.models.hgn import HGNOutput
 
@@ -19,7 +19,7 @@ GPU_PART = 4096
 
 
 @torch.inference_mode()
-def evaluate_in_parts(network: nn.Module, pose2d: torch.Tensor) -> HGNOutput:
+def evaluate_in_parts(network: Callable[[torch.Tensor], HGNOutput], pose2d: torch.Tensor) -> HGNOutput:
     """Outputs of a network in evaluation mode for any number of samples, pose2d (B, J, 2).
 
     On a CPU each part of the batch is computed by one thread, parts side by side on torch.get_num_threads() threads.
@@ -35,7 +35,7 @@ def evaluate_in_parts(network: nn.Module, pose2d: torch.Tensor) -> HGNOutput:
     return HGNOutput(torch.cat(pose3d), tuple(map(torch.cat, zip(*meshes, strict=True))))
 
 
-def _one_thread_each(network: nn.Module, pose2d: torch.Tensor) -> list[HGNOutput]:
+def _one_thread_each(network: Callable[[torch.Tensor], HGNOutput], pose2d: torch.Tensor) -> list[HGNOutput]:
     def run(part):
         with torch.inference_mode():  # holds for one thread only
             return network(part)

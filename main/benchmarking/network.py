@@ -19,6 +19,7 @@ from lib.joints import HUMAN36M_17
 from lib.models.folded import FoldedHGN
 from lib.models.hgn import HGN, HGNOutput
 from lib.models.inference import evaluate_in_parts
+from lib.models.onnx_network import OnnxNetwork
 from lib.pose_table import PoseTable
 from lib.run_dir import RunDir
 from lib.training.augment import DetectionNoise
@@ -81,13 +82,15 @@ def training_step(model: nn.Module, table: PoseTable, device: torch.device, forw
     return step
 
 
-def evaluation(model: nn.Module, table: PoseTable, device: torch.device) -> Callable[[], HGNOutput]:
-    """Evaluation of the whole table: one forward pass, of a folded network as it is run when predicting."""
+def evaluation(model: nn.Module | OnnxNetwork, table: PoseTable, device: torch.device) -> Callable[[], HGNOutput]:
+    """Evaluation of the whole table: one forward pass, of networks that only predict as prediction runs them."""
     inputs = torch.as_tensor(table.pose2d, device=device)
 
     @torch.inference_mode()
     def run():
-        return evaluate_in_parts(model, inputs) if isinstance(model, FoldedHGN) else model.eval()(inputs)
+        if isinstance(model, FoldedHGN | OnnxNetwork):
+            return evaluate_in_parts(model, inputs)
+        return model.eval()(inputs)
 
     return run
 

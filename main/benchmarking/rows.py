@@ -17,6 +17,7 @@ from lib.graph.scales import GraphScale
 from lib.joints import HUMAN36M_17
 from lib.lifting.export import INPUT_NAME, OUTPUT_NAMES, export
 from lib.metrics import pa_mpjpe
+from lib.models.factory import build_fast_predictor
 from lib.models.folded import fold
 from lib.models.hgn import HGN
 from lib.training.precision import accelerate
@@ -108,10 +109,14 @@ def network_rows(args: argparse.Namespace, scales: list[GraphScale], device: tor
 
     plain, this = PlainHGN(scales, hidden_dim).to(device), HGN(scales, hidden_dim).to(device)
     table = make_table(scales, batch)
-    step = training_step(this, table, device, accelerate(this, "auto", "fp32", device))
-    t = turns({"plain": training_step(plain, table, device), "this": step})
+    steps = {
+        precision: training_step(this, table, device, accelerate(this, "auto", precision, device))
+        for precision in ("fp32", "bf16")
+    }
+    t = turns({"plain": training_step(plain, table, device), "this": steps["fp32"], "bf16": steps["bf16"]})
     name, training_goal = f"training step, batch {batch}", ">= 14x" if device.type == "cpu" else ">= 10x"
     yield Row.of_times(name, "ms", 1e3, t["this"], t["plain"], training_goal)
+    yield Row.of_times(name + ", TRAIN.precision bf16", "ms", 1e3, t["bf16"])
     operations = count_operations(training_step(this, table, device))
     yield Row(name + ", products", "GFLOP", operations / 1e9)
     share, plain_share = (100 * operations / t[kind].median / rate for kind in ("this", "plain"))
@@ -124,14 +129,16 @@ def network_rows(args: argparse.Namespace, scales: list[GraphScale], device: tor
 
     load_state(this, plain.state_dict(), "the plain implementation")  # as the steps above have left it
     networks = {"plain": plain, "network": this, "folded": fold(this)}
-    goals = {1: ">= 12x, folded", 64: ">= 18x, best of these"}
+    if device.type == "cpu":
+        networks["Lifter"] = build_fast_predictor(this, device, len(scales[0]))
+    goals = {1: ">= 12x, Lifter", 64: ">= 18x, best of these"}
     with tempfile.TemporaryDirectory() as folder:
-        runtimes = onnx_runtime(this, scales, Path(folder) / "network.onnx") if device.type == "cpu" else None
+        runtime = onnx_runtime(this, scales, Path(folder) / "network.onnx") if device.type == "cpu" else None
         for size in (1, 4) if args.quick else EVALUATION_BATCHES:
             table = make_table(scales, size)
             functions = {n: evaluation(network, table, device) for n, network in networks.items()}
-            for kind, runtime in (runtimes or {}).items():
-                functions[kind] = lambda runtime=runtime, table=table: runtime(table.pose2d)
+            if runtime:
+                functions["ONNX Runtime"] = lambda table=table: runtime(table.pose2d)
             t = turns(functions)
             wanted = [tensor.cpu().numpy() for tensor in flat(functions["plain"]())]
             for kind, function in list(functions.items())[1:]:
@@ -155,8 +162,8 @@ def relative_error(value, wanted: np.ndarray) -> float:
     return float(np.abs(value - wanted).max() / np.abs(wanted).max())
 
 
-def onnx_runtime(model: HGN, scales: list[GraphScale], path: Path) -> dict[str, Callable] | None:
-    """The exported network in ONNX Runtime on one and on all threads, or None (and one line) where that is not installed."""
+def onnx_runtime(model: HGN, scales: list[GraphScale], path: Path) -> Callable | None:
+    """The exported network in ONNX Runtime, its operations on all threads, or None (and one line) where that is not installed."""
     try:
         import onnxruntime
 
@@ -164,14 +171,10 @@ def onnx_runtime(model: HGN, scales: list[GraphScale], path: Path) -> dict[str, 
     except (ImportError, UserError):
         print("ONNX Runtime is not installed, its rows are skipped (pip install onnx onnxruntime)", file=sys.stderr)
         return None
-    names = {1: "ONNX Runtime, 1 thread", torch.get_num_threads(): "ONNX Runtime"}
-    runs = {}
-    for threads, name in names.items():
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        runs[name] = lambda pose2d, session=session: session.run(list(OUTPUT_NAMES), {INPUT_NAME: pose2d})
-    return runs
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    return lambda pose2d: session.run(list(OUTPUT_NAMES), {INPUT_NAME: pose2d})
 
 
 def epoch_rows(args: argparse.Namespace, scales: list[GraphScale], device: torch.device) -> Iterator[Row]:
