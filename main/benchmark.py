@@ -51,10 +51,18 @@ def parse_arguments() -> argparse.Namespace:
         metavar="YAML",
         help="measure only what predict.py --fit-body changes on the test sets of this configuration (docs/body.md)",
     )
+    group.add_argument(
+        "--cameras",
+        metavar="YAML",
+        help="measure only the error by pitch and roll of the camera, on the test sets of this configuration "
+        "(docs/results.md)",
+    )
     parser.add_argument(
         "--body-frames", type=int, default=300, metavar="N", help="most frames of a person (default 300)"
     )
-    parser.add_argument("--data-dir", metavar="DIR", help="DATASET.data_dir for --body; default: the configuration's")
+    parser.add_argument(
+        "--data-dir", metavar="DIR", help="DATASET.data_dir for --body and --cameras; default: the configuration's"
+    )
     parser.add_argument(
         "--quick", action="store_true", help="tiny sizes, to check that everything runs; the numbers are meaningless"
     )
@@ -68,6 +76,8 @@ def main() -> None:
         raise UserError(f"--rounds {args.rounds}: give 1 or more")
     if args.body:
         return measure_body(args)
+    if args.cameras:
+        return measure_cameras(args)
     # Here, for torch takes seconds, which --help does not need.
     from lib.device import choose_devices
     from lib.graph.scales import build_scales
@@ -112,6 +122,27 @@ def measure_body(args: argparse.Namespace) -> None:
     if args.json:
         with replacing(args.json) as path:
             path.write_text(json.dumps({"rows": rows}, indent=1) + "\n")
+
+
+def measure_cameras(args: argparse.Namespace) -> None:
+    """The grids of docs/results.md."""
+    from data import build_table
+    from lib.config import load_config
+    from lib.device import choose_devices
+    from lib.lifting.lifter import Lifter
+    from main.benchmarking.cameras import camera_rows, text
+
+    cfg = load_config(args.cameras, {"DATASET.data_dir": args.data_dir} if args.data_dir else None)
+    lifter = Lifter(cfg.TEST.weight_path, choose_devices(args.gpu)[0])
+    grids = {}
+    for name in cfg.DATASET.test_list:
+        table = build_table(cfg, name, "test")
+        grids[name] = list(camera_rows(lifter, table, 20 if args.quick else 1000))
+        print(f"{name}, {cfg.DATASET.data_dir}: MPJPE / PA-MPJPE, mm (MPJPE over the level camera's)\n")
+        print(text(grids[name]), flush=True)
+    if args.json:
+        with replacing(args.json) as path:
+            path.write_text(json.dumps(grids, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,18 +1,23 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 import main.benchmark
 from data.Human36M.annotations import read_subject
+from lib.camera import ASSUMED_FOCAL
 from lib.cli import run_command
+from main.benchmarking.cameras import DISTANCE, PITCH, ROLL, camera_rows, text
 from main.benchmarking.large_subject import SUBJECT, write_large_subject
 from main.benchmarking.measure import TURN, Times, interleaved
 from main.benchmarking.rows import Row
 from tests.data.mocap.mocap_files import person_bvh
+from tests.tables import random_table
 
 pytestmark = pytest.mark.slow  # measures
 
@@ -151,7 +156,7 @@ def test_more_processes_than_devices_or_none_are_refused_in_one_line(run, capsys
 
 
 @pytest.mark.slow
-def test_what_a_body_changes_is_measured_on_imported_motion_capture(repository, tmp_path):
+def test_what_a_body_and_cameras_change_is_measured_on_imported_motion_capture(repository, tmp_path):
     source = tmp_path / "files"
     source.mkdir()
     for name in ("07_01.bvh", "12_01.bvh"):
@@ -160,6 +165,8 @@ def test_what_a_body_changes_is_measured_on_imported_motion_capture(repository, 
         ("prepare_data.py", "mocap", "--input", source, "--output", tmp_path / "data" / "Mocap", "--test-subjects", "12"),
         ("benchmark.py", "--gpu", "cpu", "--body", repository / "asset" / "yaml" / "HGN_mocap_test.yml",
          "--data-dir", tmp_path / "data", "--body-frames", "4", "--json", tmp_path / "o.json"),
+        ("benchmark.py", "--gpu", "cpu", "--cameras", repository / "asset" / "yaml" / "HGN_mocap_test.yml",
+         "--data-dir", tmp_path / "data", "--quick", "--json", tmp_path / "grid.json"),
     ):  # fmt: skip
         done = subprocess.run(
             [sys.executable, str(repository / "main" / command[0]), *map(str, command[1:])],
@@ -173,3 +180,39 @@ def test_what_a_body_changes_is_measured_on_imported_motion_capture(repository, 
     # a person at rest in nearly a T-pose: no joint is turned far from what is known
     assert rows["network, body"]["rotation"] < 40
     assert abs(rows["network, body"]["mpjpe"] - rows["network"]["mpjpe"]) < 10
+    grid = json.loads((tmp_path / "grid.json").read_text())["Mocap"]
+    assert [row[:2] for row in grid] == [[pitch, roll] for pitch in PITCH for roll in ROLL]
+    assert all(0 < aligned < error < 500 for *_, error, aligned in grid)
+
+
+class Watching:
+    """A lifter that keeps the pixels it was given; its poses are flat cut-outs at the pelvis' distance."""
+
+    def __init__(self):
+        self.pixels = []
+
+    def __call__(self, pixels, size, fps, frames):
+        self.pixels.append(pixels)
+        flat = (pixels - pixels[:, :1]) * DISTANCE / (ASSUMED_FOCAL * max(size))
+        return SimpleNamespace(pose3d=np.concatenate([flat, np.zeros_like(flat[..., :1])], axis=-1))
+
+
+def test_people_are_seen_by_cameras_that_pitch_and_roll():
+    table, lifter = random_table(6), Watching()
+    pole = np.zeros((6, 17, 3))
+    pole[:, 1] = table.up / np.linalg.norm(table.up, axis=1, keepdims=True)  # a metre above the pelvis
+    pole[:, 2] = -pole[:, 1]  # and one below
+    rows = list(camera_rows(lifter, replace(table, pose3d=pole), 6, (0, 40), (0, 25)))
+    assert [row[:2] for row in rows] == [(0, 0), (0, 25), (40, 0), (40, 25)]
+    for pixels, (pitch, roll, error, _) in zip(lifter.pixels, rows, strict=True):
+        above, below = (pixels[:, joint] - pixels[:, 0] for joint in (1, 2))
+        tilt = np.rad2deg(np.arctan2(above[:, 0], -above[:, 1]))  # of the pole in the image, clockwise
+        np.testing.assert_allclose(tilt, roll, atol=1e-6)
+        nearer = np.linalg.norm(above, axis=1) / np.linalg.norm(below, axis=1)
+        if pitch:  # a camera that looks down is nearer to what is above
+            assert (nearer > 1.1).all()
+        else:  # a level camera sees the flat pole as it is
+            np.testing.assert_allclose(nearer, 1)
+            assert error == pytest.approx(0, abs=1e-3)
+    lines = text(rows).splitlines()
+    assert lines[2].startswith("| 0° | 0.0 / ")
