@@ -18,7 +18,7 @@ from lib.models.baselines.modulated_gcn import ModulatedGCN
 from lib.models.baselines.sem_gcn import SemGCN
 from lib.models.baselines.simple_baseline import SimpleBaseline
 from lib.models.folded import fold
-from lib.models.hgn import HGN, STAGES, Block, HGNOutput
+from lib.models.hgn import HGN, STAGES, HGNOutput
 from lib.models.modulated_graph_conv import ModulatedSemGraphConv
 from lib.models.non_local import NonLocal
 from lib.models.onnx_network import OnnxNetwork
@@ -66,13 +66,8 @@ def output_scales(cfg: Config, scales: list[GraphScale]) -> list[GraphScale]:
 
 
 def can_fold(model: nn.Module) -> bool:
-    """Whether `lib.models.folded` knows the network: HGN with both meshes and the published layers, of any size."""
-    return (
-        isinstance(model, HGN)
-        and len(model.outputs) == 3
-        and all(type(output) is SemGraphConv for output in model.outputs)
-        and all(type(block.non_local) is NonLocal for stage in model.stages for block in cast(list[Block], stage))
-    )
+    """Whether `lib.models.folded` knows the network: HGN with both meshes, of any size."""
+    return isinstance(model, HGN) and len(model.outputs) == 3
 
 
 def build_predictor(model: nn.Module) -> nn.Module:

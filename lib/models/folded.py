@@ -6,9 +6,9 @@ Everything here is exact algebra on constants, done once in float64 when the net
 - NonLocal's pair scores are a_n + b_m with both projections precomputed, its two affine maps become one,
   W (sum_m f_nm g(x_m)) = sum_m f_nm (W g)(x_m), and 1/N moves into it; values and projections are one product;
 - the input convolution is one product from all joints' coordinates to all joints' features;
-- behind the last ReLUs of the blocks only NonLocal's scores are not linear, so features are projected there to the 6
-  numbers per node that each output convolution makes of them, and the last NonLocals, the last fusion and the output
-  convolutions work on those instead of on C channels.
+- behind the last ReLUs of the blocks only the scores between nodes are not linear, so features are projected there to the
+  6 numbers per node that each output convolution makes of them, and the last layers over all nodes, the last fusion and the
+  output convolutions work on those instead of on C channels.
 
 Features are batch-major here, (B, N, C): a product over channels is one matrix product for all nodes of all samples,
 a product over nodes is one batched product. The forward passes are written in operations that mean the same in ONNX, with
@@ -19,11 +19,11 @@ import copy
 from typing import cast
 
 import torch
-import torch.nn.functional as F
 from torch import nn
 
+from lib.models.folded_layers import attention_shift, fold_attention, fold_conv, neighbour_sums
 from lib.models.hgn import HGN, Block, Fusion, HGNOutput, NodeTransfer
-from lib.models.non_local import NonLocal
+from lib.models.modulated_graph_conv import ModulatedSemGraphConv
 from lib.models.sem_graph_conv import GraphConv, SemGraphConv
 
 NUMBERS = 6
@@ -54,11 +54,11 @@ class FoldedHGN(nn.Module):
         self.stages.append(nn.ModuleList(FoldedBlock(block, projection) for block in last))
         # What a block adds to all nodes alike is left to the fusion behind it, which adds constants anyway.
         shifts = [[torch.zeros_like(projection[:, 0])]]
-        shifts += [[output_map(cast(NonLocal, block.non_local))[1] for block in stage] for stage in model_stages]
+        shifts += [[attention_shift(block.non_local) for block in stage] for stage in model_stages]
         *fusions, last_fusion = cast(list[Fusion], model.fusions)
         self.fusions = nn.ModuleList(FoldedFusion(f, shift) for f, shift in zip(fusions, shifts, strict=False))
         self.outputs = nn.ModuleList(
-            FoldedOutput(layer, getattr(model, f"real_nodes_{t}"), t, last_fusion, shifts[-1])
+            fold_output(layer, getattr(model, f"real_nodes_{t}"), t, last_fusion, shifts[-1])
             for t, layer in enumerate(outputs)
         )
 
@@ -82,72 +82,33 @@ class FoldedInput(nn.Module):
 
     def __init__(self, layer: GraphConv):
         super().__init__()
-        own, others, weight, bias = folded_conv(layer)
-        J, C = len(own), len(bias)
-        # joint m, coordinate c -> joint n, channel k
-        matrix = torch.einsum("nm,ck->mcnk", torch.diag(own), weight[0])
-        matrix += torch.einsum("nm,ck->mcnk", others, weight[1])
-        self.register_buffer("weight", matrix.reshape(2 * J, J * C))
-        self.register_buffer("bias", bias.repeat(J))
+        gconv = cast(SemGraphConv, layer.gconv)
+        J, coordinates, C = gconv.node_count, *gconv.weight.shape[1:]
+        units = torch.eye(J * coordinates, dtype=gconv.weight.dtype).unflatten(1, (J, coordinates))
+        inputs = torch.cat([torch.zeros_like(units[:1]), units]).transpose(0, 1)
+        constant, *columns = layer.bn(gconv(inputs).flatten(0, 1)).view(J, -1, C).transpose(0, 1).flatten(1)
+        self.register_buffer("weight", torch.stack(columns) - constant)
+        self.register_buffer("bias", constant.clone())
         self.shape = (J, C)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return torch.addmm(self.bias, x.flatten(1), self.weight).relu_().view(-1, *self.shape)
 
 
-class FoldedConv(nn.Module):
-    """GraphConv: (B, N, C) to (B, N, C)."""
-
-    own: torch.Tensor
-    others: torch.Tensor
-    weight: torch.Tensor
-    bias: torch.Tensor
-
-    def __init__(self, layer: GraphConv):
-        super().__init__()
-        own, others, weight, bias = folded_conv(layer)
-        self.register_buffer("own", own[:, None])
-        self.register_buffer("others", others[None])
-        self.register_buffer("weight", weight.flatten(0, 1).T.clone())
-        self.register_buffer("bias", bias)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        both = torch.cat([x * self.own, self.others @ x], dim=2)
-        return F.linear(both, self.weight, self.bias).relu_()
-
-
 class FoldedBlock(nn.Module):
-    """Block without its shift (`block_shift`): (B, N, C) to (B, N, C).
+    """Block without its shift (`attention_shift`): (B, N, C) to (B, N, C).
 
     With a projection (C, P), as in the last stage: (B, N, C) to (B, N, P), the block's output times the projection.
     """
 
-    weight: torch.Tensor
-    bias: torch.Tensor
-
     def __init__(self, block: Block, projection: torch.Tensor | None = None):
         super().__init__()
-        self.conv1, self.conv2 = FoldedConv(block.res.conv1), FoldedConv(block.res.conv2)
-        layer = cast(NonLocal, block.non_local)
-        W, _ = output_map(layer)
-        # The score's other factor 1 / N depends on the graph alone.
-        value, value_bias = layer.g.weight.T @ W / len(self.conv1.own), layer.g.bias @ W / len(self.conv1.own)
-        halves = layer.score.weight[0].chunk(2)
-        score = torch.stack([w @ part.weight for w, part in zip(halves, (layer.theta, layer.phi), strict=True)], 1)
-        score_bias = torch.stack([w @ part.bias for w, part in zip(halves, (layer.theta, layer.phi), strict=True)])
-        parts = [(value, value_bias), (score, score_bias)]
-        if projection is not None:
-            none = torch.zeros_like(projection[0])
-            parts = [(projection, none), (value @ projection, value_bias @ projection), (score, score_bias)]
-        self.widths = [weight.shape[1] for weight, _ in parts[:-1]] + [1, 1]
-        self.register_buffer("weight", torch.cat([weight for weight, _ in parts], 1).T.clone())
-        self.register_buffer("bias", torch.cat([bias for _, bias in parts]))
+        self.conv1, self.conv2 = fold_conv(block.res.conv1), fold_conv(block.res.conv2)
+        node_count = cast(SemGraphConv, block.res.conv1.gconv).node_count
+        self.attention = fold_attention(block.non_local, node_count, projection)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        x = x + self.conv2(self.conv1(x))
-        *own, values, a, b = F.linear(x, self.weight, self.bias).split(self.widths, dim=2)
-        scores = (a + b.transpose(1, 2)).relu_()  # (B, N, N)
-        return (own[0] if own else x) + scores @ values
+        return self.attention(x + self.conv2(self.conv1(x)))
 
 
 class FoldedFusion(nn.Module):
@@ -175,26 +136,31 @@ class FoldedFusion(nn.Module):
         return [x + getattr(self, f"shift_{t}") for t, x in enumerate(fused)]
 
 
-class FoldedOutput(nn.Module):
+def fold_output(
+    layer: SemGraphConv, real_nodes: torch.Tensor, t: int, fusion: Fusion, shifts: list[torch.Tensor]
+) -> nn.Module:
     """The last fusion and the output convolution of scale t on projected features: (B, N, NUMBERS) to (B, R, 3).
 
     N: nodes of all scales together. The numbers of a node are its features times the two weights of the convolution.
     """
+    constant = fuse_constants(fusion, shifts)[t]
+    shift = layer(constant[:, None])[:, 0][real_nodes]  # what becomes of features that are zero
+    mixing, sums = fusion_matrix(fusion)[t], neighbour_sums(layer)[real_nodes]
+    if isinstance(layer, ModulatedSemGraphConv):
+        return FoldedModulatedOutput(mixing, layer.modulation, sums, shift)
+    return FoldedOutput(mixing, sums, shift)
+
+
+class FoldedOutput(nn.Module):
+    """One product: both weights' numbers of all nodes to the real nodes' coordinates."""
 
     mixing: torch.Tensor
     shift: torch.Tensor
 
-    def __init__(
-        self, layer: SemGraphConv, real_nodes: torch.Tensor, t: int, fusion: Fusion, shifts: list[torch.Tensor]
-    ):
+    def __init__(self, mixing: torch.Tensor, sums: torch.Tensor, shift: torch.Tensor):
         super().__init__()
-        A = layer.neighbour_weights()[real_nodes]
-        own = torch.zeros_like(A)
-        own[torch.arange(len(A)), real_nodes] = A[torch.arange(len(A)), real_nodes]
-        mixing = torch.stack([own, A - own]) @ fusion_matrix(fusion)[t]  # (2, R, N)
-        self.register_buffer("mixing", mixing.permute(1, 2, 0).flatten(1)[None])  # columns: node, then weight
-        constant = fuse_constants(fusion, shifts)[t]
-        shift = own @ constant @ layer.weight[0] + (A - own) @ constant @ layer.weight[1] + layer.bias
+        both = sums.unflatten(1, (-1, 2)).permute(2, 0, 1) @ mixing  # (2, R, N)
+        self.register_buffer("mixing", both.permute(1, 2, 0).flatten(1)[None])  # columns: node, then weight
         self.register_buffer("shift", shift)
 
     def forward(self, numbers: torch.Tensor) -> torch.Tensor:
@@ -202,27 +168,24 @@ class FoldedOutput(nn.Module):
         return self.mixing @ values + self.shift
 
 
-def batch_norm_map(bn: nn.BatchNorm1d) -> tuple[torch.Tensor, torch.Tensor]:
-    """Batch normalisation in evaluation mode as x * scale + shift, both (C,)."""
-    assert bn.running_mean is not None
-    assert bn.running_var is not None
-    scale = bn.weight / torch.sqrt(bn.running_var + bn.eps)
-    return scale, bn.bias - bn.running_mean * scale
+class FoldedModulatedOutput(nn.Module):
+    """As FoldedOutput; coordinates are scaled node by node between the fusion and the sums over neighbours."""
 
+    mixing: torch.Tensor
+    scale: torch.Tensor
+    sums: torch.Tensor
+    shift: torch.Tensor
 
-def folded_conv(layer: GraphConv) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
-    """own (N,) and others (N, N): diagonal and rest of the neighbour weights; weight (2, in, out) and bias (out,)."""
-    scale, shift = batch_norm_map(layer.bn)
-    gconv = cast(SemGraphConv, layer.gconv)
-    A = gconv.neighbour_weights()
-    own = A.diagonal().clone()
-    return own, A - torch.diag(own), gconv.weight * scale, gconv.bias * scale + shift
+    def __init__(self, mixing: torch.Tensor, modulation: torch.Tensor, sums: torch.Tensor, shift: torch.Tensor):
+        super().__init__()
+        self.register_buffer("mixing", mixing[None].clone())
+        self.register_buffer("scale", modulation.repeat_interleave(2, 0))
+        self.register_buffer("sums", sums[None])
+        self.register_buffer("shift", shift)
 
-
-def output_map(layer: NonLocal) -> tuple[torch.Tensor, torch.Tensor]:
-    """NonLocal's BN(W y) as y @ weight (E, C) + shift (C,)."""
-    scale, shift = batch_norm_map(layer.bn)
-    return layer.W.weight.T * scale, layer.W.bias * scale + shift
+    def forward(self, numbers: torch.Tensor) -> torch.Tensor:
+        values = (self.mixing @ numbers).reshape(-1, *self.scale.shape) * self.scale
+        return self.sums @ values + self.shift
 
 
 def fuse_constants(fusion: Fusion, shifts: list[torch.Tensor]) -> list[torch.Tensor]:

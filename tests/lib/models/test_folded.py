@@ -3,8 +3,10 @@ import copy
 import pytest
 import torch
 
+from lib.models.attention import SoftmaxAttention
 from lib.models.folded import fold
 from lib.models.hgn import HGN
+from lib.models.modulated_graph_conv import ModulatedSemGraphConv
 from tests.plain.hgn import randomise
 
 
@@ -22,10 +24,19 @@ def _largest_difference(a, b) -> float:
     return max(float((x - y).abs().max() / y.abs().max()) for x, y in zip(a, b, strict=True))
 
 
-@pytest.fixture(params=["released", "parallel"])
+LAYERS = {
+    "released": {},
+    "parallel": {"fusion": "parallel"},
+    "modulated": {"conv": ModulatedSemGraphConv},
+    "softmax": {"attention": SoftmaxAttention},
+    "both": {"conv": ModulatedSemGraphConv, "attention": SoftmaxAttention},
+}
+
+
+@pytest.fixture(params=LAYERS)
 def network(request, small_scales) -> HGN:
     """Nothing at its starting value, so that no term is hidden behind a zero or a one."""
-    model = HGN(small_scales, hidden_dim=6, fusion=request.param).double()
+    model = HGN(small_scales, hidden_dim=8, **LAYERS[request.param]).double()
     randomise(model)
     return model.eval()
 
