@@ -47,7 +47,7 @@ def to_onnx(network: nn.Module, joint_count: int, mesh_names: tuple[str, ...] = 
         torch.onnx.export(
             flat,
             (example,),
-            file,
+            file,  # type: ignore[arg-type]  # the exporter that traces takes open files
             input_names=names[:1],
             output_names=names[1:],
             dynamic_axes={name: {0: "batch"} for name in names},
