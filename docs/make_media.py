@@ -1,12 +1,14 @@
 """Draw the images of README.md and docs/: python docs/make_media.py [NAME ...]
 
 They go to asset/media/. Everything is made from what the repository holds: the built-in body, procedural motion, the shipped
-weights and their log, and the last benchmark (docs/benchmarks.json).
+weights and their log, and the last benchmark (docs/benchmarks.json). run_folder.png trains for it: about two minutes.
 """
 
 import argparse
 import json
+import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
@@ -20,6 +22,7 @@ MEDIA = ROOT / "asset" / "media"
 RECORD = MEDIA / "made_from.json"
 """Image -> digest of what it was drawn from; a test asks for a new drawing when that has changed."""
 
+TRAINING = "asset/yaml/HGN_synthetic_train.yml"
 SHIPPED = ROOT / "experiment" / "HGN_mocap_pretrained"
 
 
@@ -121,6 +124,16 @@ def speed(path: Path) -> None:
     save_figure(figure, path)
 
 
+def run_folder(path: Path) -> None:
+    """What README's training leaves behind: the tree of its run folder and some of its images."""
+    from docs.run_folder_figure import draw_run_folder
+
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, str(ROOT / "main" / "train.py"), "--cfg", str(ROOT / TRAINING)]
+        subprocess.run([*command, "--set", f"RUN.experiment_dir={folder}"], cwd=ROOT, check=True)
+        draw_run_folder(path, next(Path(folder).iterdir()))
+
+
 DRAWINGS: dict[str, tuple[Callable[[Path], None], tuple[str, ...]]] = {
     "teaser.gif": (
         teaser,
@@ -129,6 +142,7 @@ DRAWINGS: dict[str, tuple[Callable[[Path], None], tuple[str, ...]]] = {
     "sample.png": (sample, ("lib/lifting/writers/png.py", "experiment/HGN_mocap_pretrained/log.jsonl")),
     "method.svg": (method, ("docs/method_figure.py", "smplpytorch/smplpytorch/builtin_body.py", "lib/graph/scales.py")),
     "error.svg": (error, ("experiment/HGN_mocap_pretrained/log.jsonl",)),
+    "run_folder.png": (run_folder, ("docs/run_folder_figure.py", TRAINING)),
     "speed.svg": (speed, ("docs/benchmarks.json",)),
 }
 """File in asset/media -> (how it is drawn, files that it is drawn from)."""

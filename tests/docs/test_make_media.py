@@ -4,6 +4,7 @@ import re
 import pytest
 
 from docs.make_media import DRAWINGS, MEDIA, RECORD, ROOT, digest
+from docs.run_folder_figure import files_of, tree_rows
 
 
 @pytest.mark.parametrize("name", DRAWINGS)
@@ -16,3 +17,17 @@ def test_every_image_of_the_pages_is_made_by_a_command():
     pages = [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
     shown = {target for page in pages for target in re.findall(r"asset/media/([\w.]+)", page.read_text())}
     assert shown <= set(DRAWINGS)
+
+
+def test_a_file_of_a_run_folder_that_has_no_line_in_its_picture_is_an_error(tmp_path):
+    for name in ("graph/loss.png", "vis/a_pose.png", "vis/b_pose.png", ".lock"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    found = files_of(tmp_path)
+    assert {name: len(files) for name, files in found.items() if files} == {"graph/loss.png": 1, "vis/*_pose.png": 2}
+    names = [row.name for row in tree_rows("exp", found)]
+    assert names[:5] == ["exp/", "checkpoint/", "last.pth.tar", "best.pth.tar", "previous.pth.tar"]
+    assert "2 …_pose.png" in names
+    (tmp_path / "vis" / "other.txt").touch()
+    with pytest.raises(ValueError, match=r"other\.txt: no line in CONTENTS"):
+        files_of(tmp_path)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import yaml
 
+from docs.run_folder_figure import files_of
 from lib import checkpoint
 from lib.config import config_to_dict, load_config
 from main.train import DEBUG_SAMPLES
@@ -43,6 +44,8 @@ def test_a_run_leaves_all_that_it_promises(start, project):
     for words in ("training on 20 samples of Human36M, testing on 8", "cpu", "best test MPJPE"):
         assert words in out
     assert "UserWarning" not in out
+    in_the_picture = files_of(run)  # ValueError for a file that the picture of a run folder lacks
+    assert [name for name, files in in_the_picture.items() if not files] == ["result/predictions.npz"]
 
 
 def test_seeds_decide_the_weights_bit_for_bit(start, project, whole):
