@@ -1,10 +1,14 @@
-"""A small SMPL-format body for tests: 24 joints and one closed surface of 898 vertices, in numpy arrays only."""
+"""A small SMPL-format body for tests: 24 joints and one closed surface of 898 vertices, in numpy arrays only. And the built-in
+body, made once."""
+
+from functools import cache
 
 import numpy as np
 
 from lib.joints import SMPL_PARENTS
 from lib.lifting.fitted_body import FittedBody
 from smplpytorch.smplpytorch.body_model import BodyModel
+from smplpytorch.smplpytorch.builtin_body import build_builtin_body
 
 CELL = 0.05  # metres; the surface is the boundary of cubes of this size
 
@@ -89,6 +93,12 @@ def tiny_body() -> BodyModel:
         joint_regressor=_average_near(vertices, np.array(_HUMAN36M_PLACES), 0.05),
         source="tests/bodies.py",
     )
+
+
+@cache
+def builtin_body() -> BodyModel:
+    """The built-in body; no test changes its arrays."""
+    return build_builtin_body()
 
 
 def resting_body(frames: int) -> FittedBody:

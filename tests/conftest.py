@@ -1,6 +1,7 @@
 """Meshes and small hierarchies that several test files need."""
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,15 @@ ROOT = Path(__file__).resolve().parents[1]
 @pytest.fixture(scope="session")
 def repository() -> Path:
     return ROOT
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_waiting_for_the_disk() -> Iterator[None]:
+    """The tests' files need not survive a power failure; waiting until they would takes half of the time."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda descriptor: None)
+        patch.setattr(np.memmap, "flush", lambda array: None)
+        yield
 
 
 def _icosphere(subdivisions: int) -> np.ndarray:
@@ -57,12 +67,17 @@ def _random_scale(rng: np.random.Generator, nodes: int, real: int) -> GraphScale
     return GraphScale(adjacency, real_nodes)
 
 
-@pytest.fixture
-def small_scales() -> list[GraphScale]:
+def make_small_scales() -> list[GraphScale]:
     """Five joints in a chain, meshes of 6 nodes (5 real) and 12 nodes (9 real)."""
     rng = np.random.default_rng(3)
     skeleton = np.eye(5, dtype=bool) | np.eye(5, k=1, dtype=bool) | np.eye(5, k=-1, dtype=bool)
     return [GraphScale(skeleton, np.arange(5)), _random_scale(rng, 6, 5), _random_scale(rng, 12, 9)]
+
+
+@pytest.fixture
+def small_scales() -> list[GraphScale]:
+    """Those of `make_small_scales`."""
+    return make_small_scales()
 
 
 @pytest.fixture

@@ -10,9 +10,9 @@ from scipy.sparse import csr_matrix
 from lib.joints import HUMAN36M_17, SMPL_24, SMPL_PARENTS
 from lib.pose_table import PoseTable
 from lib.training.people import PeopleMaker
-from smplpytorch.smplpytorch.builtin_body import build_builtin_body
 from smplpytorch.smplpytorch.flexible_body import FlexibleBody
 from smplpytorch.smplpytorch.pytorch.lbs import axis_angle_to_matrix, forward_kinematics
+from tests.bodies import builtin_body
 from tests.tables import random_table
 
 FRAMES = (
@@ -74,7 +74,7 @@ def people_table(count: int = 40, seed: int = 0) -> PoseTable:
 @cache
 def flexible_body() -> FlexibleBody:
     """The built-in body with meshes of NODES nodes; its arrays are not changed by anybody."""
-    body = build_builtin_body()
+    body = builtin_body()
     rng, poolings = np.random.default_rng(3), []
     for nodes in NODES:
         vertices = rng.permutation(len(body.v_template))[:nodes]

@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,13 +16,13 @@ PACKAGES = ("lib", "data", "smplpytorch", "main")
 SOURCES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 MODULES = sorted({".".join(p.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__") for p in SOURCES})
 
-# The packages that the project uses are loaded first, so that whatever happens then is the project's own doing. Every
-# module is then imported alone, with all others of the project forgotten. Audit events tell every file opened and every
-# folder made or removed.
+# The packages that the project uses are loaded first, so that whatever happens then is the project's own doing. The modules
+# are then imported one after another, or each alone with all others of the project forgotten. Audit events report every file
+# opened and every folder made or removed.
 PROGRAM = """
 import contextlib, importlib, io, json, locale, os, random, signal, sys, threading, warnings
 
-root, bytecode, packages, modules, externals = sys.argv[1], sys.argv[2], *(a.split() for a in sys.argv[3:])
+root, order, packages, modules, externals = sys.argv[1], sys.argv[2], *(a.split() for a in sys.argv[3:])
 for name in externals:
     with contextlib.suppress(ImportError):
         importlib.import_module(name)
@@ -55,11 +56,12 @@ def state():
         ],
         # Read as a plain dict, since asking matplotlib itself would choose a backend.
         "matplotlib": str(list(dict.items(matplotlib.rcParams))) if matplotlib else None,
+        "pyplot": "matplotlib.pyplot" in sys.modules,  # it chooses a backend
         "recursion": sys.getrecursionlimit(),
     }
     return json.loads(json.dumps(values, default=str))
 
-watching = False
+watching = []
 seen = []
 
 def listen(event, arguments):
@@ -73,30 +75,32 @@ def listen(event, arguments):
     ):
         seen.append(event + " " + " ".join(map(str, arguments)))
 
-sys.addaudithook(listen)
-untouched = state()
-
-# Compile this project's modules once, outside its tree; from here on they are only read.
-sys.pycache_prefix, sys.dont_write_bytecode = bytecode, False
-for module in modules:
-    importlib.import_module(module)
-sys.dont_write_bytecode = True
-together = state()
-faults = {"all": [f"set {name}" for name in together if together[name] != untouched[name]]}
-
-for module in modules:
-    forget()
-    importlib.invalidate_caches()
+def import_one(module):
     before = state()
     seen.clear()
     with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(io.StringIO()) as err:
-        watching = True
+        watching.append(True)
         importlib.import_module(module)
-        watching = False
+        watching.clear()
     after = state()
     found = list(seen) + [f"set {name}" for name in before if before[name] != after[name]]
-    found += [f"printed {text!r}" for text in (out.getvalue(), err.getvalue()) if text]
-    faults[module] = found
+    faults[module] = found + [f"printed {text!r}" for text in (out.getvalue(), err.getvalue()) if text]
+
+sys.addaudithook(listen)
+faults = {}
+if order == "one after another":
+    for module in modules:
+        import_one(module)
+else:
+    # Compile the modules once, outside the project's tree; from here on they are only read.
+    sys.pycache_prefix, sys.dont_write_bytecode = os.path.join(os.getcwd(), "..", "bytecode"), False
+    for module in modules:
+        importlib.import_module(module)
+    sys.dont_write_bytecode = True
+    for module in modules:
+        forget()
+        importlib.invalidate_caches()
+        import_one(module)
 faults = {name: found for name, found in faults.items() if found}
 print(json.dumps({"faults": faults, "files": os.listdir(".")}))
 """
@@ -114,14 +118,13 @@ def _external_modules() -> list[str]:
     return sorted(name for name in names if name.split(".")[0] not in PACKAGES)
 
 
-@pytest.fixture(scope="module")
-def imports(tmp_path_factory):
-    """What happened when each module was imported in an empty folder, in a process of its own."""
-    bytecode = str(tmp_path_factory.mktemp("bytecode"))
+def imports(folder: Path, order: str) -> dict:
+    """What happened when the modules were imported in an empty folder, in a process of its own."""
+    (folder / "empty").mkdir()
     names = [" ".join(group) for group in (PACKAGES, MODULES, _external_modules())]
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, str(ROOT), bytecode, *names],
-        cwd=tmp_path_factory.mktemp("empty"),
+        [sys.executable, "-c", PROGRAM, str(ROOT), order, *names],
+        cwd=folder / "empty",
         env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
@@ -137,12 +140,10 @@ def test_all_modules_are_found():
     assert {"lib.models.hgn", "lib.config", "data", "smplpytorch.smplpytorch.body_model"} <= set(MODULES)
 
 
-def test_importing_opens_creates_prints_and_sets_nothing(imports):
-    assert imports["faults"] == {}
-
-
-def test_importing_leaves_an_empty_folder_empty(imports):
-    assert imports["files"] == []
+@pytest.mark.parametrize("order", ["one after another", pytest.param("each alone", marks=pytest.mark.slow)])
+def test_importing_opens_creates_prints_and_sets_nothing_and_leaves_the_folder_empty(tmp_path, order):
+    assert imports(tmp_path, order) == {"faults": {}, "files": []}
+    assert not [name for name in _external_modules() if "pyplot" in name]  # those are there before
 
 
 PACKAGE_OF = {"cv2": "opencv-python-headless", "yaml": "pyyaml", "PIL": "pillow", "mpl_toolkits": "matplotlib"}
@@ -156,36 +157,42 @@ def test_every_package_that_is_imported_is_declared():
     assert missing == []
 
 
-def _nodes(path: Path):
-    return ast.walk(ast.parse(path.read_text(encoding="utf-8"), str(path)))
+FORBIDDEN = ("eval", "exec", "compile", "__import__", "globals")
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_source_has_no_star_import_no_eval_and_no_global_statement(path):
-    for node in _nodes(path):
-        assert not (isinstance(node, ast.ImportFrom) and any(alias.name == "*" for alias in node.names))
-        assert not isinstance(node, ast.Global), f"line {node.lineno}"
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-            assert node.func.id not in ("eval", "exec", "compile", "__import__", "globals"), f"line {node.lineno}"
+def _forbidden(path: Path) -> Iterator[str]:
+    """Star imports, global statements, eval and its like, and uses of sys.path outside main/'s one line."""
+    paths = 0
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"), str(path))):
+        place = f"{path.relative_to(ROOT)}:{getattr(node, 'lineno', 0)}"
+        if isinstance(node, ast.ImportFrom) and any(alias.name == "*" for alias in node.names):
+            yield f"{place}: star import"
+        if isinstance(node, ast.Global):
+            yield f"{place}: global statement"
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in FORBIDDEN:
+            yield f"{place}: {node.func.id}"
+        if isinstance(node, ast.Attribute) and ast.unparse(node) == "sys.path":
+            paths += 1
+            if paths > (path.parent == ROOT / "main"):
+                yield f"{place}: sys.path"
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_only_commands_touch_the_import_path(path):
-    touches = [n.lineno for n in _nodes(path) if isinstance(n, ast.Attribute) and ast.unparse(n) == "sys.path"]
-    assert len(touches) <= (1 if path.parent == ROOT / "main" else 0)
+def test_source_has_no_star_import_no_eval_no_global_statement_and_touches_the_import_path_only_in_commands():
+    assert [fault for path in SOURCES for fault in _forbidden(path)] == []
 
 
-@pytest.mark.parametrize("command", ["train", "test", "prepare_data", "predict", "export", "benchmark"])
-def test_help_imports_neither_torch_nor_matplotlib(command):
-    program = (
-        "import runpy, sys\nsys.argv = [sys.argv[1], '--help']\ntry: runpy.run_path(sys.argv[0], run_name='__main__')"
-    )
-    program += "\nexcept SystemExit: pass\nprint([m for m in ('torch', 'matplotlib') if m in sys.modules])"
-    done = subprocess.run(
-        [sys.executable, "-c", program, str(ROOT / "main" / f"{command}.py")],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert "usage:" in done.stdout
-    assert done.stdout.splitlines()[-1] == "[]"
+HELP = """
+import contextlib, io, runpy, sys
+for command in sys.argv[1:]:
+    sys.argv = [command, "--help"]
+    with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.suppress(SystemExit):
+        runpy.run_path(command, run_name="__main__")
+    print(command, "usage:" in out.getvalue(), [name for name in ("torch", "matplotlib", "onnxruntime") if name in sys.modules])
+"""
+
+
+def test_help_of_every_command_imports_neither_torch_nor_matplotlib_nor_onnxruntime():
+    commands = [str(path) for path in sorted((ROOT / "main").glob("*.py")) if path.stem != "__init__"]
+    assert len(commands) >= 6
+    done = subprocess.run([sys.executable, "-c", HELP, *commands], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == [f"{command} True []" for command in commands]

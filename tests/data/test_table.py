@@ -15,7 +15,7 @@ from scipy.spatial.transform import Rotation
 import data.cache
 import data.Human36M.source
 import data.table
-from data.cache import remove_old_entries
+from data.cache import open_entry, remove_old_entries
 from data.Human36M.dataset import ACTION_NAMES, SPLITS
 from data.Human36M.source import AnnotationSource, SplitRule
 from data.table import load_table, mirror_pose
@@ -551,6 +551,18 @@ sys.stdin.read()
 """
 
 
+def test_an_old_entry_that_is_mapped_stays_until_it_is_let_go(folder, coarse):
+    column = load(folder, coarse, SplitRule((9,), 50)).pose2d[5:]  # one view of one column
+    entry = only(folder.parent / "cache")
+    last_used(entry, 365)
+    remove_old_entries(entry.parent)
+    assert entry.exists()
+    del column
+    remove_old_entries(entry.parent)
+    assert not entry.exists()
+
+
+@pytest.mark.slow
 def test_an_old_entry_that_another_process_has_mapped_stays_until_it_lets_go(folder, coarse, repository):
     load(folder, coarse, SplitRule((9,), 50))
     entry = only(folder.parent / "cache")
@@ -594,23 +606,6 @@ def test_splits_have_caches_side_by_side(folder, coarse, reads):
     assert reads == [9, 11]
 
 
-FILES = (
-    "names",
-    "actions",
-    "pose2d",
-    "pose3d",
-    "root",
-    "camera",
-    "image_size",
-    "sequences",
-    "frames",
-    "has_mesh",
-    "meshes_0",
-    "meshes_1",
-    "flipped_meshes_0",
-)
-
-
 def only(cache: Path) -> Path:
     (found,) = [path for path in cache.iterdir() if not path.name.startswith(".")]
     return found
@@ -640,8 +635,38 @@ def noise(path: Path) -> None:
     path.write_bytes(bytes(range(256)))
 
 
-@pytest.mark.parametrize("name", FILES)
-@pytest.mark.parametrize("damage", [missing, cut, half, header_only, noise, emptied])
+DAMAGES = (missing, cut, half, header_only, noise, emptied)
+WRONG_META = (None, "", "{", "[]", "null", "{}", '{"key": 1}', "\x00")
+
+
+def test_an_entry_with_a_damaged_file_is_never_read(folder, coarse):
+    load(folder, coarse, SplitRule((9,), 50))
+    entry = only(folder.parent / "cache")
+    key = json.loads((entry / "meta.json").read_text())["key"]
+    read = []
+
+    def check(path, damage, what):
+        before = path.read_bytes()
+        damage(path)
+        if open_entry(entry, key) is not None:
+            read.append(f"{path.name}: {what}")
+        path.write_bytes(before)
+
+    arrays = sorted(entry.glob("*.npy"))
+    assert len(arrays) == len(columns(open_entry(entry, key)))
+    for path in arrays:
+        for damage in DAMAGES:
+            check(path, damage, damage.__name__)
+    for content in WRONG_META:
+        check(entry / "meta.json", lambda path, c=content: path.unlink() if c is None else path.write_text(c), content)
+    assert read == []
+    assert len(open_entry(entry, key)) == 8
+
+
+@pytest.mark.parametrize(
+    ("name", "damage"),
+    zip(("names", "pose2d", "camera", "meshes_1", "frames", "flipped_meshes_0"), DAMAGES, strict=True),
+)
 def test_a_cache_with_a_damaged_array_is_made_anew(folder, coarse, reads, name, damage):
     table = load(folder, coarse, SplitRule((9,), 50))
     before = PoseTable(**{
@@ -654,14 +679,9 @@ def test_a_cache_with_a_damaged_array_is_made_anew(folder, coarse, reads, name, 
     assert reads == [9, 9]
 
 
-@pytest.mark.parametrize("content", [None, "", "{", "[]", "null", "{}", '{"key": 1}', "\x00"])
-def test_a_cache_without_its_last_written_file_is_made_anew(folder, coarse, reads, content):
+def test_a_cache_without_its_last_written_file_is_made_anew(folder, coarse, reads):
     load(folder, coarse)
-    meta = only(folder.parent / "cache") / "meta.json"
-    if content is None:
-        meta.unlink()
-    else:
-        meta.write_text(content)
+    (only(folder.parent / "cache") / "meta.json").unlink()
     assert len(load(folder, coarse)) == 16
     assert reads == [9, 11, 9, 11]
 

@@ -22,7 +22,7 @@ from tests.bodies import tiny_body
 ROOT = Path(__file__).resolve().parents[2]
 
 # Imports everything once, then answers each line {argv, out, faults} with a process that runs that command, by fork.
-# Pictures, which are slow to draw and tested elsewhere, are left empty.
+# Pictures, which are slow to draw and tested elsewhere, are left empty, and nothing waits for the disk.
 # A fault is [event, file, n, action, argument], the first two regular expressions: when such an audit event happens for the
 # n-th time to such a file, the process sends itself the signal, or limits the size of the files it may write.
 SERVER = """
@@ -31,6 +31,7 @@ sys.path.insert(0, sys.argv[1])
 import torch, data, lib.graph.hierarchy, lib.training.factory, lib.training.resume, lib.training.trainer, main.train, main.test
 import lib.evaluation.results, smplpytorch.smplpytorch.load_body
 
+os.fsync = lambda descriptor: None
 torch.optim.Adam([torch.zeros(1)])  # its first use imports much more of torch
 
 def leave_empty(*arguments):
@@ -117,6 +118,12 @@ def server():
     process.wait()
 
 
+def run_to_the_end(server: subprocess.Popen, out: Path, script: str, *arguments: object) -> tuple[int, str]:
+    """`python main/SCRIPT arguments`, its output in the file `out`: exit code and output."""
+    argv = [str(ROOT / "main" / script), *map(str, arguments)]
+    return Command(server, int(ask(server, {"argv": argv, "out": str(out)})), out).wait()
+
+
 @pytest.fixture
 def start(server, tmp_path):
     """(script, arguments..., faults=()) -> Command: `python main/SCRIPT arguments`, begun."""
@@ -163,11 +170,9 @@ def template(tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def whole(template, server) -> Path:
     """The run folder of an uninterrupted run in the template, which also leaves the data's cache there."""
-    out = template / "output.txt"
-    argv = [str(ROOT / "main" / "train.py"), "--cfg", str(write_config(template))]
-    pid = int(ask(server, {"argv": argv, "out": str(out)}))
-    assert ask(server, {"wait": pid}).strip() == "0", out.read_text()
-    return run_folder(out.read_text())
+    code, out = run_to_the_end(server, template / "output.txt", "train.py", "--cfg", write_config(template))
+    assert code == 0, out
+    return run_folder(out)
 
 
 def write_config(folder: Path, **train: object) -> Path:

@@ -2,7 +2,6 @@ import io
 import json
 import pickle
 import re
-import subprocess
 import sys
 from pathlib import Path
 
@@ -123,19 +122,6 @@ def test_the_terminal_need_not_be_able_to_show_the_file_names(run, samples, tmp_
     shown.flush()
     assert b"written: \\xfc.json, a\\udcff.html\n" in shown.buffer.getvalue()
     assert (tmp_path / "ü.json").exists()
-
-
-def test_help_needs_neither_torch_nor_matplotlib(repository):
-    program = (
-        "import sys; sys.argv = ['predict.py', '--help']\n"
-        "import main.predict\n"
-        "try: main.predict.main()\n"
-        "except SystemExit: pass\n"
-        "print({'torch', 'matplotlib', 'onnxruntime'} & set(sys.modules))"
-    )
-    done = subprocess.run([sys.executable, "-c", program], cwd=repository, capture_output=True, text=True, check=True)
-    assert "--average-flip" in done.stdout
-    assert done.stdout.endswith("set()\n")
 
 
 def test_the_rate_is_the_users_or_the_default(run, samples, tmp_path):

@@ -7,6 +7,7 @@ import torch
 from lib.joints import HUMAN36M_17, SMPL_24, SMPL_PARENTS
 from smplpytorch.smplpytorch.builtin_body import build_builtin_body
 from smplpytorch.smplpytorch.pytorch.smpl_layer import SMPL_Layer
+from tests.bodies import builtin_body
 
 MIRROR = np.array([-1.0, 1.0, 1.0])
 H36M = {name: i for i, name in enumerate(HUMAN36M_17.names)}
@@ -15,7 +16,7 @@ SMPL = {name: i for i, name in enumerate(SMPL_24.names)}
 
 @pytest.fixture(scope="module")
 def body():
-    return build_builtin_body()
+    return builtin_body()
 
 
 @pytest.fixture(scope="module")

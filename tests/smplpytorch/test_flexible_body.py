@@ -1,7 +1,6 @@
 """Proportions, landmarks and the body that training poses, on the built-in body."""
 
 from dataclasses import replace
-from functools import cache
 
 import numpy as np
 import pytest
@@ -10,23 +9,18 @@ from scipy.sparse import identity
 
 from lib.joints import HUMAN36M_17, SMPL_24
 from smplpytorch.smplpytorch.body_model import BodyModel
-from smplpytorch.smplpytorch.builtin_body import build_builtin_body
 from smplpytorch.smplpytorch.coarse_body import CoarseBody
 from smplpytorch.smplpytorch.flexible_body import FlexibleBody
 from smplpytorch.smplpytorch.landmarks import landmarks
 from smplpytorch.smplpytorch.proportions import PROPORTIONS, with_proportions
 from smplpytorch.smplpytorch.pytorch.lbs import axis_angle_to_matrix
+from tests.bodies import builtin_body
 
 S = {name: k for k, name in enumerate(SMPL_24.names)}
 
 
-@cache
-def body() -> BodyModel:
-    return build_builtin_body()
-
-
 def every_hundredth() -> list:
-    return [identity(len(body().v_template), format="csr")[::100]]
+    return [identity(len(builtin_body().v_template), format="csr")[::100]]
 
 
 # --- proportions
@@ -34,17 +28,17 @@ def every_hundredth() -> list:
 
 def bones(**proportions: float) -> dict[str, float]:
     """Lengths of rest bones, by the joint at their end, of a person with these proportions."""
-    model = with_proportions(body())
+    model = with_proportions(builtin_body())
     shape = np.zeros(model.shapedirs.shape[-1])
     for name, value in proportions.items():
-        shape[body().shapedirs.shape[-1] + list(PROPORTIONS).index(name)] = value
+        shape[builtin_body().shapedirs.shape[-1] + list(PROPORTIONS).index(name)] = value
     joints = model.J_regressor @ (model.v_template + model.shapedirs @ shape)
     return {name: float(np.linalg.norm(joints[k] - joints[SMPL_24.bones[k - 1][0]])) for name, k in S.items() if k}
 
 
 def test_stature_scales_the_whole_body():
-    model = with_proportions(body())
-    direction = model.shapedirs[..., body().shapedirs.shape[-1] + list(PROPORTIONS).index("stature")]
+    model = with_proportions(builtin_body())
+    direction = model.shapedirs[..., builtin_body().shapedirs.shape[-1] + list(PROPORTIONS).index("stature")]
     np.testing.assert_allclose(direction, model.v_template, atol=1e-9)
 
 
@@ -75,7 +69,7 @@ def offsets(model: BodyModel) -> dict[str, np.ndarray]:
 
 
 def test_a_face_looks_forwards_and_feet_point_there():
-    at = offsets(body())
+    at = offsets(builtin_body())
     assert at["Nose"][2] > at["L_Eye"][2] > at["L_Ear"][2]
     assert at["L_Eye"][1] > at["Nose"][1]
     assert at["L_Ear"][0] > at["L_Eye"][0] > 0.02
@@ -85,23 +79,23 @@ def test_a_face_looks_forwards_and_feet_point_there():
 
 
 def test_right_and_left_mirror_each_other():
-    at = offsets(body())
+    at = offsets(builtin_body())
     for name, offset in at.items():
         if name.startswith("L_"):
             np.testing.assert_allclose(at["R" + name[1:]], offset * [-1, 1, 1], atol=2e-3)
 
 
 def test_landmarks_are_found_by_place_whatever_the_numbers_of_the_vertices():
-    order = np.random.default_rng(0).permutation(len(body().v_template))
+    order = np.random.default_rng(0).permutation(len(builtin_body().v_template))
     columns = {"v_template", "shapedirs", "posedirs", "lbs_weights"}
     renumbered = replace(
-        body(),
-        **{name: getattr(body(), name)[order] for name in columns},
-        J_regressor=body().J_regressor[:, order],
-        joint_regressor=body().joint_regressor[:, order],
-        faces=np.argsort(order)[body().faces],
+        builtin_body(),
+        **{name: getattr(builtin_body(), name)[order] for name in columns},
+        J_regressor=builtin_body().J_regressor[:, order],
+        joint_regressor=builtin_body().joint_regressor[:, order],
+        faces=np.argsort(order)[builtin_body().faces],
     )
-    for name, offset in offsets(body()).items():
+    for name, offset in offsets(builtin_body()).items():
         np.testing.assert_allclose(offsets(renumbered)[name], offset, atol=1e-9)
 
 
@@ -115,26 +109,28 @@ def poses(count: int = 6) -> tuple[torch.Tensor, torch.Tensor]:
 
 def test_the_flexible_body_without_proportions_is_the_coarse_body_about_the_hips():
     pose, betas = poses()
-    flexible = FlexibleBody(body(), every_hundredth())
+    flexible = FlexibleBody(builtin_body(), every_hundredth())
     shape = torch.cat([betas, torch.zeros(len(betas), len(PROPORTIONS))], dim=1)
     (mesh,), world = flexible.pose(axis_angle_to_matrix(pose.unflatten(1, (-1, 3))), shape)
     still = np.zeros((len(pose), 3))
-    (expected,) = CoarseBody(body(), every_hundredth())(pose.numpy(), betas.numpy(), still)
+    (expected,) = CoarseBody(builtin_body(), every_hundredth())(pose.numpy(), betas.numpy(), still)
     shift = expected - mesh.numpy()
     np.testing.assert_allclose(shift, np.broadcast_to(shift[:, :1], shift.shape), atol=2e-6)
     # the shift is the middle of the Human3.6M hips, carried by the root
-    rest = body().v_template + np.einsum("vcs,ns->nvc", body().shapedirs, betas.numpy())
+    rest = builtin_body().v_template + np.einsum("vcs,ns->nvc", builtin_body().shapedirs, betas.numpy())
     hips = np.einsum(
-        "v,nvc->nc", body().joint_regressor[[HUMAN36M_17.names.index(n) for n in ("L_Hip", "R_Hip")]].mean(0), rest
+        "v,nvc->nc",
+        builtin_body().joint_regressor[[HUMAN36M_17.names.index(n) for n in ("L_Hip", "R_Hip")]].mean(0),
+        rest,
     )
-    root = np.einsum("v,nvc->nc", body().J_regressor[0], rest)
+    root = np.einsum("v,nvc->nc", builtin_body().J_regressor[0], rest)
     turned = np.einsum("nij,nj->ni", world[:, 0].double().numpy(), hips - root)
     np.testing.assert_allclose(shift[:, 0], root + turned, atol=2e-6)
 
 
 def test_landmarks_turn_with_the_person_and_keep_their_distance_from_their_joint():
     pose, betas = poses()
-    flexible = FlexibleBody(body(), every_hundredth())
+    flexible = FlexibleBody(builtin_body(), every_hundredth())
     shape = torch.cat([betas, torch.zeros(len(betas), len(PROPORTIONS))], dim=1)
     rotations = axis_angle_to_matrix(pose.unflatten(1, (-1, 3)))
     joints = torch.randn(len(pose), 17, 3, generator=torch.Generator().manual_seed(0))

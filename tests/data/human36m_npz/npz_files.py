@@ -4,6 +4,7 @@ import io
 import json
 import pickle
 import zipfile
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -40,9 +41,14 @@ def joints_3d(seed: int = 0) -> dict[str, dict[str, np.ndarray]]:
     return tree
 
 
+@cache
+def _calibration() -> dict:
+    return json.loads(CAMERAS_FILE.read_text())
+
+
 def plain_camera(subject: str, number: int) -> dict:
     """One camera with R, t and its intrinsics, from the numbers of the project's file by the quaternion's formula."""
-    content = json.loads(CAMERAS_FILE.read_text())
+    content = _calibration()
     extrinsic = content["extrinsics"][subject][number]
     w, x, y, z = extrinsic["orientation"]
     to_world = np.array([

@@ -184,11 +184,13 @@ def reference_run(faces, repository, tmp_path_factory):
     return path, *_digest(path, repository, OMP_NUM_THREADS="1", LC_ALL="C", NPY_DISABLE_CPU_FEATURES="")
 
 
+@pytest.mark.slow
 def test_threads_and_language_do_not_change_the_hierarchy(reference_run, repository):
     path, digest, _ = reference_run
     assert _digest(path, repository, OMP_NUM_THREADS="2", LC_ALL="tr_TR.UTF-8")[0] == digest
 
 
+@pytest.mark.slow
 def test_cpu_features_do_not_change_the_hierarchy(reference_run, repository):
     path, digest, features = reference_run
     if not features:

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
@@ -75,6 +76,12 @@ def sequence_of(coarse, scales, pose, betas, noise=0.0, **changes):
         ),
         **changes,
     )
+
+
+@pytest.fixture(scope="module")
+def fit(coarse, scales, fitter):
+    """Gaussian noise in metres -> the fitted sequence of `motion()`, each computed once; not to be changed."""
+    return cache(lambda noise=0.0: fitter(sequence_of(coarse, scales, *motion(), noise=noise)))
 
 
 def angles(pose, other):
@@ -155,18 +162,16 @@ def test_a_posed_body_is_found_again(coarse, scales, model):
     np.testing.assert_allclose(fitted.body.betas[:2], betas[:2], atol=0.3)
 
 
-def test_the_shipped_prior_leaves_plausible_poses_nearly_where_they_are(coarse, scales, fitter):
-    pose, betas = motion()
-    fitted = fitter(sequence_of(coarse, scales, pose, betas))
-    assert fitted.body.residual.mean() < 0.005
+def test_the_shipped_prior_leaves_plausible_poses_nearly_where_they_are(fit):
+    assert fit().body.residual.mean() < 0.005
 
 
-def test_the_vertices_of_the_body_lie_on_the_sequence(coarse, scales, fitter, model):
-    fitted = fitter(sequence_of(coarse, scales, *motion(), noise=0.01)).body
+def test_the_vertices_of_the_body_lie_on_the_sequence(scales, fit, model):
+    sequence = fit(0.01)
+    fitted = sequence.body
     layer = SMPL_Layer(model, torch.float64)
     betas = np.tile(fitted.betas, (FRAMES, 1))
     vertices, _ = layer(*map(torch.as_tensor, (fitted.pose, betas, fitted.transl)))
-    sequence = fitter(sequence_of(coarse, scales, *motion(), noise=0.01))
     for scale, mesh in zip(scales, sequence.meshes, strict=True):
         np.testing.assert_allclose(scale.pooling @ vertices.numpy().transpose(1, 0, 2).reshape(len(vertices[0]), -1),
                                    mesh.transpose(1, 0, 2).reshape(mesh.shape[1], -1), atol=1e-4)  # fmt: skip
@@ -222,17 +227,17 @@ def test_imputed_and_doubtful_joints_weigh_little(coarse, scales, fitter):
     assert (weights[1] < weights[0])[17:].any()  # nodes near the wrist too
 
 
-def test_results_are_the_same_each_time_and_do_not_depend_on_other_people(coarse, scales, fitter, model):
-    sequence = sequence_of(coarse, scales, *motion(), noise=0.02)
-    first = fitter(sequence)
+def test_results_are_the_same_each_time_and_do_not_depend_on_other_people(coarse, scales, fitter, fit, model):
+    first = fit(0.02)
     fitter(sequence_of(coarse, scales, *motion(seed=3), noise=0.02))
+    sequence = sequence_of(coarse, scales, *motion(), noise=0.02)
     again = BodyFitter(model, model.joint_regressor, [scale.pooling for scale in scales])(sequence)
     np.testing.assert_array_equal(first.body.pose, again.body.pose)
     np.testing.assert_array_equal(first.body.betas, again.body.betas)
 
 
 @pytest.mark.parametrize("name", ["one frame", "lying", "upside down", "still", "everything imputed", "points at 0"])
-def test_odd_clips_give_a_finite_body(coarse, scales, fitter, name):
+def test_odd_clips_give_a_finite_body(coarse, scales, fitter, fit, name):
     pose, betas = motion()
     sequence = sequence_of(coarse, scales, pose, betas, noise=0.01)
     if name == "one frame":
@@ -253,8 +258,7 @@ def test_odd_clips_give_a_finite_body(coarse, scales, fitter, name):
         assert np.isfinite(values).all()
     if name in ("lying", "upside down"):
         assert fitted.body.residual.mean() < 0.025
-        assert fitted.body.residual == pytest.approx(fitter(sequence_of(coarse, scales, pose, betas, noise=0.01))
-                                                     .body.residual, abs=0.002)  # fmt: skip
+        assert fitted.body.residual == pytest.approx(fit(0.01).body.residual, abs=0.002)
 
 
 def test_a_pose_that_is_not_finite_is_refused_with_its_frames(coarse, scales, fitter):
@@ -276,16 +280,16 @@ def test_the_root_position_moves_with_the_fitted_pelvis(coarse, scales, fitter):
     assert np.abs((fitted.pose3d + fitted.root[:, None] - sequence.pose3d - sequence.root[:, None]).mean()) < 0.005
 
 
-def test_smoothing_comes_first_and_lowers_the_turning_of_joints(coarse, scales, fitter):
+def test_smoothing_comes_first_and_lowers_the_turning_of_joints(coarse, scales, fitter, fit):
     noisy = sequence_of(coarse, scales, *motion(), noise=0.02)
-    shaky, calm = fitter(noisy).body.pose, fitter(smoothed(noisy)).body.pose
+    shaky, calm = fit(0.02).body.pose, fitter(smoothed(noisy)).body.pose
     assert np.diff(calm[:, 3:], n=2, axis=0).std() < 0.8 * np.diff(shaky[:, 3:], n=2, axis=0).std()
     with pytest.raises(UserError, match="smooth before a body is fitted"):
-        smoothed(fitter(noisy))
+        smoothed(fit(0.02))
 
 
-def test_rows_of_a_sequence_keep_their_bodies(coarse, scales, fitter):
-    fitted = fitter(sequence_of(coarse, scales, *motion()))
+def test_rows_of_a_sequence_keep_their_bodies(fit):
+    fitted = fit()
     np.testing.assert_array_equal(fitted.rows([2, 5]).body.pose, fitted.body.pose[[2, 5]])
     with pytest.raises(ValueError, match="a body in 24 frames for 2"):
         replace(fitted.rows([2, 5]), body=fitted.body)

@@ -96,6 +96,7 @@ def test_the_caller_s_model_stays_as_it_is(network, tmp_path, ending):
         assert torch.equal(value, before[name])
 
 
+@pytest.mark.slow
 def test_a_pt2_file_says_what_the_network_says_for_any_batch_and_carries_the_metadata(network, tmp_path):
     model, faces = network
     path = tmp_path / "hgn.pt2"

@@ -13,7 +13,7 @@ from lib.lifting.virtual_camera import virtual_camera
 from lib.lifting.writers import NEED_BODY, WRITERS, write_poses
 from lib.models.factory import build_model
 from lib.models.hgn import HGNOutput
-from smplpytorch.smplpytorch.builtin_body import build_builtin_body
+from tests.bodies import builtin_body
 from tests.networks import NETWORKS
 from tests.stick_person import CAMERA, SIZE, C, F, keypoints_of, pixels_of, points_of
 from tests.tiny_weights import save_tiny_weights
@@ -213,7 +213,7 @@ def test_a_joint_astronomically_far_away_counts_as_missing(lifter):
 
 @pytest.mark.slow
 def test_a_lifter_with_released_weights_writes_nothing_and_finds_the_body_from_everywhere(tmp_path, monkeypatch):
-    scales = build_scales(HUMAN36M_17, build_builtin_body().faces)
+    scales = build_scales(HUMAN36M_17, builtin_body().faces)
     cfg = Config(DATASET=DatasetConfig((), ()), MODEL=ModelConfig(hidden_dim=128))
     (tmp_path / "weights").mkdir()
     weights = tmp_path / "weights" / "final.pth.tar"
@@ -221,7 +221,7 @@ def test_a_lifter_with_released_weights_writes_nothing_and_finds_the_body_from_e
     (tmp_path / "work").mkdir()
     monkeypatch.chdir(tmp_path / "work")
     looked = []
-    monkeypatch.setattr("lib.lifting.lifter.load_body", lambda place: looked.append(place) or build_builtin_body())
+    monkeypatch.setattr("lib.lifting.lifter.load_body", lambda place: looked.append(place) or builtin_body())
     assert Lifter(weights)(pixels_of(0), SIZE).pose3d.shape == (30, 17, 3)
     assert list((tmp_path / "work").iterdir()) == []
     Lifter(weights, smpl_dir=tmp_path)

@@ -23,6 +23,7 @@ from lib.training.batches import Augmentation, BatchSource
 from lib.training.factory import build_learner
 from lib.training.interrupt import StopRequest
 from lib.training.trainer import Trainer
+from tests.conftest import make_small_scales
 from tests.tables import FIVE_JOINTS, random_table
 from tests.trainers import assemble
 
@@ -31,9 +32,13 @@ TRAIN_TABLE = random_table(23, joints=FIVE_JOINTS)  # 3 batches of 6 and one of 
 TEST_TABLE = random_table(7, seed=1, joints=FIVE_JOINTS)
 
 
+def leave_curves_out(patch) -> None:
+    patch.setattr("lib.training.reporter.draw_curves", lambda log, loss, error: loss.write_bytes(b"curve"))
+
+
 @pytest.fixture(autouse=True)
 def no_plots(monkeypatch):
-    monkeypatch.setattr("lib.training.reporter.draw_curves", lambda log, loss, error: loss.write_bytes(b"curve"))
+    leave_curves_out(monkeypatch)
 
 
 def config(folder, **train) -> Config:
@@ -285,11 +290,20 @@ def test_the_best_checkpoint_is_written_before_the_last_so_that_a_kill_between_t
 # --- what a resumed run must not accept
 
 
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """The last checkpoint of a run."""
+    trainer = make_trainer(config(tmp_path_factory.mktemp("finished")), make_small_scales())
+    with pytest.MonkeyPatch.context() as patch:
+        leave_curves_out(patch)
+        trainer.train()
+    return run_of(trainer).checkpoint / "last.pth.tar"
+
+
 @pytest.fixture
-def saved(trainer):
-    trainer.train()
-    path = run_of(trainer).checkpoint / "last.pth.tar"
-    return path, checkpoint.read(path)
+def saved(finished):
+    """That checkpoint and its content, which may be changed."""
+    return finished, checkpoint.read(finished)
 
 
 def test_another_seed_cannot_go_on(saved, tmp_path, small_scales):

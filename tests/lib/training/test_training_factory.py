@@ -5,7 +5,7 @@ from lib.config import load_config
 from lib.errors import UserError
 from lib.graph.hierarchy import build_hierarchy
 from lib.training.factory import build_augmentation, build_people
-from smplpytorch.smplpytorch.builtin_body import build_builtin_body
+from tests.bodies import builtin_body
 from tests.people_table import people_table
 
 SHARES = ("view", "body", "detector", "virtual_camera")
@@ -35,7 +35,7 @@ def test_detections_and_cameras_they_were_not_made_for_exclude_each_other(reposi
 
 
 def test_people_are_made_where_they_or_detections_are_asked_for_and_only_there(repository):
-    body, device = build_builtin_body(), torch.device("cpu")
+    body, device = builtin_body(), torch.device("cpu")
     cfg = config(repository)
     scales = build_hierarchy(cfg, body.faces)
     table = people_table()
@@ -57,6 +57,4 @@ def test_tables_without_smpl_parameters_make_no_people(repository):
         }
     )
     with pytest.raises(UserError, match="made from SMPL parameters"):
-        build_people(
-            config(repository, AUG__body_probability=0.5), build_builtin_body(), [], [without], torch.device("cpu")
-        )
+        build_people(config(repository, AUG__body_probability=0.5), builtin_body(), [], [without], torch.device("cpu"))

@@ -106,6 +106,7 @@ def test_the_page_reads_only_what_the_data_hold(tmp_path):
     assert set(re.findall(r"\bdata\.([a-zA-Z0-9]+)", text)) <= set(embedded(tmp_path / "a.html")) | {"length"}
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(CHROMIUM is None, reason="needs chromium (apt-get install chromium)")
 def test_page_shows_turns_switches_and_plays_in_a_browser(tmp_path):
     first = replace(make_sequence(24, 4), quality=Quality(0.9, 0.01, 0.0, 3.0, 0.0), assumed=("fps",))

@@ -197,6 +197,7 @@ const wait = () => new Promise((done) => setTimeout(done, 60));
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(CHROMIUM is None, reason="needs chromium (apt-get install chromium)")
 def test_the_pages_images_are_in_step_with_the_slider(tmp_path, footage):
     write_poses(tmp_path / "a.html", [person()], replace(footage, embedded_bytes=10**6))
