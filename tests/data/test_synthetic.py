@@ -211,7 +211,7 @@ def stopped_after(subjects):
     return write
 
 
-@pytest.mark.parametrize("killed", [False, True], ids=["interrupted", "killed"])
+@pytest.mark.parametrize("killed", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["interrupted", "killed"])
 def test_an_interruption_leaves_no_folder_that_looks_complete(tmp_path, body, monkeypatch, killed):
     path = tmp_path / "data" / "annotations"
     with monkeypatch.context() as patch:

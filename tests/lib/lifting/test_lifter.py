@@ -1,3 +1,5 @@
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -24,9 +26,15 @@ def weights(tmp_path_factory):
     return save_tiny_weights(tmp_path_factory.mktemp("weights") / "checkpoint" / "best.pth.tar")
 
 
-@pytest.fixture
-def lifter(weights):
+@pytest.fixture(scope="module")
+def loaded(weights):
     return Lifter(weights)
+
+
+@pytest.fixture
+def lifter(loaded):
+    """Its network may be replaced."""
+    return copy.copy(loaded)
 
 
 class Oracle:

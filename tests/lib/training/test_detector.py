@@ -1,3 +1,5 @@
+from functools import cache
+
 import numpy as np
 import pytest
 import torch
@@ -32,6 +34,7 @@ def detector(**errors) -> Detector:
     return Detector(LANDMARKS, "cpu", DetectorErrors(**{**vars(FAULTLESS), **errors}))
 
 
+@cache
 def keypoints() -> torch.Tensor:
     """(COUNT, K, 2) where they are."""
     return detector().sources @ torch.cat([JOINTS, POINTS], dim=1)

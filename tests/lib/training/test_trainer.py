@@ -53,6 +53,9 @@ def config(folder, **train) -> Config:
     )
 
 
+STEPS = [5, *(pytest.param(steps, marks=pytest.mark.slow) for steps in (1, 4))]
+"""After which a run is taken up again: in the second epoch, in the first, between them."""
+
 NOISY = Augmentation(FIVE_JOINTS.flip_permutation, True, 20.0, noise=DetectionNoise((0.0,), (2.0,), (0.1,), (384, 288)))
 
 
@@ -219,7 +222,7 @@ def test_a_checkpoint_holds_all_that_is_needed_to_go_on_and_to_test(trainer):
     assert equal(content["model_state_dict"], trainer.learner.model.state_dict())
 
 
-@pytest.mark.parametrize("steps", [1, 4, 5])
+@pytest.mark.parametrize("steps", STEPS)
 def test_a_run_taken_up_after_any_step_ends_with_the_weights_of_an_uninterrupted_one(tmp_path, small_scales, steps):
     cfg = config(tmp_path)
     whole = make_trainer(cfg, small_scales)
@@ -594,7 +597,7 @@ def test_stop_requests_are_only_listened_to_while_training(trainer):
 AVERAGED = {"average_weights": 0.8, "loss": "mpjpe", "scheduler": "cosine", "warmup_epochs": 0.5}
 
 
-@pytest.mark.parametrize("steps", [1, 4, 5])
+@pytest.mark.parametrize("steps", STEPS)
 def test_with_every_recipe_option_a_run_taken_up_after_any_step_ends_as_an_uninterrupted_one(
     tmp_path, small_scales, steps
 ):
