@@ -131,7 +131,9 @@ def resume_command_in(out: str) -> list[str]:
     return arguments
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGTERM, 143), pytest.param(signal.SIGINT, 130, marks=pytest.mark.slow)]
+)
 def test_a_stopped_run_saves_and_prints_the_command_that_ends_with_the_weights_of_an_unstopped_one(
     start, project, whole, number, code
 ):

@@ -26,14 +26,13 @@ def no_plots(monkeypatch):
     monkeypatch.setattr("lib.training.reporter.draw_curves", lambda log, loss, error: None)
 
 
-def make_trainer(folder, model: ModelConfig, scales, end_epoch: int, run=None) -> Trainer:
+def make_trainer(folder, model: ModelConfig, scales, end_epoch: int) -> Trainer:
     dataset, train = DatasetConfig(("Human36M",), ("Human36M",)), TrainConfig(batch_size=11, end_epoch=end_epoch)
     cfg = Config(dataset, model, train, RUN=RunConfig(str(folder)))
     torch.manual_seed(0)
     network = build_model(cfg, scales)
     batches = BatchSource([TRAIN_TABLE], CPU, 11, True, 0, Augmentation(FIVE_JOINTS.flip_permutation, True))
-    tests, run = {"Human36M": TEST_TABLE}, run or create_run_dir(cfg)
-    return assemble(cfg, network, scales, batches, tests, run)
+    return assemble(cfg, network, scales, batches, {"Human36M": TEST_TABLE}, create_run_dir(cfg))
 
 
 @pytest.mark.parametrize("model", NETWORKS.values(), ids=NETWORKS.keys())
@@ -42,12 +41,11 @@ def test_a_run_trains_everything_and_resumed_ends_with_the_same_weights(tmp_path
     before = {name: value.clone() for name, value in whole.learner.model.state_dict().items()}
     whole.train()
     assert all(np.isfinite(entry["test"]["mpjpe"]) for entry in whole.progress.log)
-    begun = make_trainer(tmp_path / "begun", model, small_scales, 0)
-    begun.train()
-    path = begun.reporter.run.checkpoint / "last.pth.tar"
+    path = whole.reporter.run.checkpoint / "previous.pth.tar"
     torch.manual_seed(9)
-    resumed = make_trainer(tmp_path / "begun", model, small_scales, 1, begun.reporter.run)
+    resumed = make_trainer(tmp_path / "resumed", model, small_scales, 1)
     resumed.restore(path, checkpoint.read(path))
+    assert resumed.progress.epoch == 1
     resumed.train()
     after = resumed.learner.model.state_dict()
     for name, value in whole.learner.model.state_dict().items():

@@ -531,7 +531,7 @@ def test_training_stops_at_the_next_update_of_the_progress_bar(tmp_path, small_s
     assert trainer.progress.step == {1: 2, 3: 3, 100: 8}[print_freq]
 
 
-@pytest.mark.parametrize("allowed", [0, 1, 2])
+@pytest.mark.parametrize("allowed", [0, pytest.param(1, marks=pytest.mark.slow), 2])
 def test_a_resumed_run_trains_on_whatever_number_of_left_out_steps_is_allowed_now(tmp_path, small_scales, allowed):
     trainer = make_trainer(config(tmp_path, skip_nonfinite=2, end_epoch=0), small_scales, train=poisoned())
     trainer.train()
