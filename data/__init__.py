@@ -33,12 +33,21 @@ DATASETS: dict[str, Callable[[DatasetConfig, BodyModel], Source]] = {
 """Name in DATASET.train_list / test_list -> what reads it. Synthetic writes its files at its first use."""
 
 
-def build_table(cfg: Config, name: str, split: str, body: BodyModel | None = None, notice=print) -> PoseTable:
-    """All samples of data set `name` (a key of DATASETS), split "train" or "test"; body: when loaded already."""
+def build_source(cfg: Config, name: str, split: str, body: BodyModel) -> Source:
+    """What reads data set `name`; UserError for an unknown name, and where the data set has no such split."""
     if name not in DATASETS:
         raise UserError(f"unknown data set {name}; known are {', '.join(DATASETS)}")
-    body = body or load_body(cfg.MODEL.smpl_dir, notice)
     source = DATASETS[name](cfg.DATASET, body)
+    if split not in source.parts:
+        raise UserError(f"{name} has no {split} split, only {' and '.join(source.parts)} (DATASET.test_split)")
+    return source
+
+
+def build_table(cfg: Config, name: str, split: str, body: BodyModel | None = None, notice=print) -> PoseTable:
+    """All samples of data set `name` (a key of DATASETS), split "train", "test" or, where there is one, "validation"; body:
+    when loaded already."""
+    body = body or load_body(cfg.MODEL.smpl_dir, notice)
+    source = build_source(cfg, name, split, body)
     poolings = [scale.pooling for scale in build_hierarchy(cfg, body.faces) if scale.pooling is not None]
     models = {gender: model_beside(body, gender) for gender in source.genders}
     bodies = {g: CoarseBody(model, poolings) for g, model in models.items() if g == "neutral" or model is not body}

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from data import DATASETS
-from data.source import Finding
+from data import build_source
+from data.findings import Finding
 from lib.config import Config
 from lib.errors import UserError
 from smplpytorch.smplpytorch.body_model import BodyModel
@@ -26,7 +26,7 @@ def check(cfg: Config) -> Iterator[Finding]:
         yield Finding("wrong", str(error))
     if body is not None:
         splits = [(name, "train") for name in cfg.DATASET.train_list] + [
-            (name, "test") for name in cfg.DATASET.test_list
+            (name, cfg.DATASET.test_split) for name in cfg.DATASET.test_list
         ]
         for name, split in splits:
             yield from _check_split(cfg, name, split, body)
@@ -38,11 +38,8 @@ def check(cfg: Config) -> Iterator[Finding]:
 
 
 def _check_split(cfg: Config, name: str, split: str, body: BodyModel) -> Iterator[Finding]:
-    if name not in DATASETS:
-        yield Finding("wrong", f"unknown data set {name}; known are {', '.join(DATASETS)}")
-        return
     try:
-        source = DATASETS[name](cfg.DATASET, body)
+        source = build_source(cfg, name, split, body)
     except UserError as error:
         yield Finding("wrong", f"{name} {split}: {error}")
         return

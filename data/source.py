@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from data.findings import Finding, check_units, describe_skeleton, leg_lengths, skeleton_measures
+from data.projection import check_projection
 from lib.errors import UserError
 from smplpytorch.smplpytorch.body_model import BodyModel
 
@@ -38,8 +40,9 @@ class Chunk:
     {that: text}; sequences (N,) int, index into sequence_names: one per recording and camera, each in one chunk only; frames
     (N,) int, the frame's number in its recording; joints (N, 17, 3) mm, camera axes, absolute, Human3.6M's order; camera
     (N, 4) f_x, f_y, c_x, c_y px; image_size (N, 2) w, h px. pixels (N, 17, 2): the 2D input, by default the projection of
-    the joints without lens distortion. smpl: None where no sample has SMPL parameters. notes: what was skipped, cut or
-    repaired, one line each.
+    the joints without lens distortion. reprojection (N, 17): distance in px between the file's own 2D joints and the
+    projection of its 3D joints, None where the file has no 2D. smpl: None where no sample has SMPL parameters. notes: what
+    was skipped, cut or repaired, one line each.
     """
 
     names: np.ndarray
@@ -52,16 +55,9 @@ class Chunk:
     camera: np.ndarray
     image_size: np.ndarray
     pixels: np.ndarray | None = None
+    reprojection: np.ndarray | None = None
     smpl: SmplFrames | None = None
     notes: tuple[str, ...] = field(default=())
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One line of the check. state: "ok", "note" (works, but look at it) or "wrong" (has to be mended)."""
-
-    state: str
-    text: str
 
 
 class Source(ABC):
@@ -69,7 +65,7 @@ class Source(ABC):
 
     folder: named where nothing is left of a split; action_names: names that actions index into, None: numbered anew from
     what the chunks hold; sort_by_name: sort the table's rows by image name; input2d, protocol: as in PoseTable; genders:
-    SMPL models that chunks name.
+    SMPL models that chunks name; parts: the splits that there are.
     """
 
     folder: Path
@@ -78,6 +74,7 @@ class Source(ABC):
     input2d: str = "ground-truth"
     protocol: str = "release"
     genders: tuple[str, ...] = ("neutral",)
+    parts: tuple[str, ...] = ("train", "test")
 
     @abstractmethod
     def identity(self, split: str) -> Any:
@@ -96,7 +93,7 @@ class Source(ABC):
         """Read the split and report on it, for `prepare_data.py check`; label: name and split."""
         samples = with_mesh = 0
         sequences: set[str] = set()
-        legs = []
+        legs, measures, distances = [], [], []
         try:
             self.identity(split)
             for chunk in self.chunks(split, progress=False):
@@ -104,6 +101,9 @@ class Source(ABC):
                 with_mesh += 0 if chunk.smpl is None else int((chunk.smpl.frame >= 0).sum())
                 sequences.update(chunk.sequence_names)
                 legs.append(leg_lengths(chunk.joints))
+                measures.append(skeleton_measures(chunk.joints))
+                if chunk.reprojection is not None:
+                    distances.append(chunk.reprojection.astype(np.float32))
                 for note in chunk.notes:
                     yield Finding("note", f"{label}: {note}")
         except UserError as error:
@@ -116,6 +116,8 @@ class Source(ABC):
         yield Finding("ok" if samples else "wrong", text)
         if samples:
             yield from check_units(label, np.concatenate(legs))
+            yield describe_skeleton(label, measures)
+            yield from check_projection(label, distances, detected=self.input2d != "ground-truth")
 
 
 def file_identity(path: Path) -> tuple[str, int, int]:
@@ -126,21 +128,3 @@ def file_identity(path: Path) -> tuple[str, int, int]:
         reason = "is missing" if isinstance(error, FileNotFoundError) else f"cannot be read ({error.strerror})"
         raise UserError(f"{path} {reason}; see docs/data.md for where it comes from") from None
     return (path.name, status.st_size, status.st_mtime_ns)
-
-
-def leg_lengths(joints: np.ndarray) -> np.ndarray:
-    """Lengths (N, 4) of shins and thighs of joints (N, 17, 3) in Human3.6M's order, in their unit."""
-    return np.linalg.norm(joints[:, [2, 3, 5, 6]] - joints[:, [1, 2, 4, 5]], axis=-1)
-
-
-def check_units(label: str, legs: np.ndarray) -> Iterator[Finding]:
-    """The lengths of shin and thigh distinguish millimetres from metres or centimetres, and one joint order from another."""
-    if not PLAUSIBLE_LEG[0] < np.median(legs) < PLAUSIBLE_LEG[1]:
-        yield Finding(
-            "wrong",
-            f"{label}: thighs and shins measure {np.median(legs):.3g}, expected about 450: joints in mm, Human3.6M's order",
-        )
-
-
-PLAUSIBLE_LEG = (250.0, 650.0)
-"""Median length of thighs and shins, mm."""

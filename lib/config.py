@@ -37,7 +37,8 @@ class DatasetConfig:
     """Which samples. train_list, test_list: names of the registry in data/__init__.py.
 
     detections, protocol: for data sets that are published with several (docs/data.md); without_smpl: what becomes of
-    annotated frames without SMPL parameters; nan_frames: what becomes of frames with NaN in published files.
+    annotated frames without SMPL parameters; nan_frames: what becomes of frames with NaN in published files; test_split:
+    what test_list is tested on.
     """
 
     train_list: tuple[str, ...]
@@ -53,6 +54,7 @@ class DatasetConfig:
     protocol: Literal["release", "videopose3d"] = "release"
     without_smpl: Literal["drop", "keep"] = "drop"
     nan_frames: Literal["refuse", "drop"] = "refuse"
+    test_split: Literal["test", "validation"] = "test"
 
 
 @dataclass(frozen=True)

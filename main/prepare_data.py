@@ -211,7 +211,7 @@ def write_detections(args: argparse.Namespace) -> None:
     from lib.training.detector import detect
 
     cfg = config_of(args)
-    tables, maker = _people(cfg, "test", cfg.DATASET.test_list[:1])
+    tables, maker = _people(cfg, cfg.DATASET.test_split, cfg.DATASET.test_list[:1])
     if not tables[0].has_mesh.all():
         raise UserError(f"{cfg.DATASET.test_list[0]}: not every test sample has SMPL parameters to find keypoints on")
     keypoints = detect(tables[0], maker, args.joint_set, args.seed)

@@ -56,7 +56,7 @@ def run(args: argparse.Namespace, cfg: Config, group: "Group") -> None:
     with group.taking_turns():
         body = load_body(cfg.MODEL.smpl_dir, notice if group.is_main else lambda message: None)
         model, scales, content = load_network(path, cfg, lambda: build_hierarchy(cfg, body.faces))
-        tables = {name: build_table(cfg, name, "test", body) for name in cfg.DATASET.test_list}
+        tables = {name: build_table(cfg, name, cfg.DATASET.test_split, body) for name in cfg.DATASET.test_list}
     network = data_parallel(model.to(devices[0]), devices)
     trained = f", after {content['epoch']} epochs" if isinstance(content.get("epoch"), int) else ""
 
@@ -65,7 +65,7 @@ def run(args: argparse.Namespace, cfg: Config, group: "Group") -> None:
         folder = create_run_dir(cfg)
     evaluator = build_evaluator(cfg, tables, joints, devices[0], group)
     chosen = path.name.startswith(("best", "final"))
-    note = " The weights' epoch may have been chosen on these very test subjects, as published." if chosen else ""
+    note = " The weights' epoch may have been chosen on these very subjects, as published." if chosen else ""
     for name, table in tables.items():
         report, predictions = evaluator.run(name, network, f"{path}{trained}", note, progress=True)
         if not group.is_main:

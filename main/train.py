@@ -92,7 +92,7 @@ def run(args: argparse.Namespace, cfg: Config, resumed: tuple | None, group: "Gr
         body = load_body(cfg.MODEL.smpl_dir, notice if group.is_main else lambda message: None)
         scales = build_hierarchy(cfg, body.faces)
         train = [build_table(cfg, name, "train", body) for name in cfg.DATASET.train_list]
-        tests = {name: build_table(cfg, name, "test", body) for name in cfg.DATASET.test_list}
+        tests = {name: build_table(cfg, name, cfg.DATASET.test_split, body) for name in cfg.DATASET.test_list}
     if args.debug:
         train = [table.subsample(DEBUG_SAMPLES) for table in train]
         tests = {name: table.subsample(DEBUG_SAMPLES) for name, table in tests.items()}

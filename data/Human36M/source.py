@@ -9,10 +9,12 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
+from data.findings import Finding, check_units, describe_skeleton, leg_lengths, skeleton_measures
 from data.Human36M.annotations import FILE_PARTS, SubjectSamples, find_file, find_files, read_subject
-from data.source import Chunk, Finding, SmplFrames, Source, check_units, file_identity, leg_lengths
+from data.source import Chunk, SmplFrames, Source, file_identity
 from lib.camera import world_to_camera
 from lib.errors import UserError
+from lib.joints import HUMAN36M_17
 from smplpytorch.smplpytorch.body_model import BodyModel
 from smplpytorch.smplpytorch.pytorch.smpl_layer import SMPL_Layer
 
@@ -69,8 +71,8 @@ class AnnotationSource(Source):
                 yield self._chunk(subject, samples)
 
     def check(self, split: str, label: str, body: BodyModel) -> Iterator[Finding]:
-        """One finding a subject, and more where units or SMPL parameters do not fit."""
-        rule = self.splits[split]
+        """One finding a subject, more where units or SMPL parameters do not fit, and one on all skeletons."""
+        rule, measures = self.splits[split], []
         if not rule.subjects:
             yield Finding("wrong", f"{label}: has no subjects")
         for subject in rule.subjects:
@@ -93,6 +95,9 @@ class AnnotationSource(Source):
                 yield Finding("wrong", f"{name}: {error}")
                 continue
             yield from self._check_subject(name, samples, body)
+            measures.append(skeleton_measures(samples.joints))
+        if sum(len(m["thigh"]) for m in measures):
+            yield describe_skeleton(label, measures)
 
     def _check_subject(self, name: str, samples: SubjectSamples, body: BodyModel) -> Iterator[Finding]:
         text = f"{name}: {len(samples.names)} samples of {len(samples.joints)} frames, {len(samples.R)} cameras"
@@ -166,7 +171,18 @@ def _check_fit(label: str, regressor: Path, samples: SubjectSamples, body: BodyM
     layer = SMPL_Layer(body, torch.float64)
     vertices, _ = layer(*(torch.as_tensor(a[rows]) for a in (samples.pose, samples.betas, samples.transl)))
     fitted = matrix @ vertices.numpy() * 1000
-    distance = np.linalg.norm(fitted - samples.joints[samples.smpl >= 0][rows], axis=-1).mean()
-    state = "ok" if distance < PLAUSIBLE_FIT else "wrong"
-    text = f"{label}: annotated joints are {distance:.1f} mm from the body model's on average"
+    distances = np.linalg.norm(fitted - samples.joints[samples.smpl >= 0][rows], axis=-1).mean(axis=0)
+    state = "ok" if distances.mean() < PLAUSIBLE_FIT else "wrong"
+    text = f"{label}: annotated joints are {distances.mean():.1f} mm from the body model's on average ({_by_part(distances)})"
     yield Finding(state, text if state == "ok" else text + "; units, axes or the body model do not belong together")
+
+
+def _by_part(distances: np.ndarray) -> str:
+    """Means over the joints (17,) that data sets place differently, and over the others."""
+    parts = {
+        "hips": ("R_Hip", "L_Hip"),
+        **{name.lower(): (name,) for name in ("Pelvis", "Torso", "Neck", "Nose", "Head")},
+    }
+    named = {part: [HUMAN36M_17.names.index(name) for name in names] for part, names in parts.items()}
+    limbs = sorted(set(range(len(distances))) - {k for rows in named.values() for k in rows})
+    return ", ".join(f"{part} {distances[rows].mean():.0f}" for part, rows in (named | {"limbs": limbs}).items())

@@ -11,6 +11,7 @@ from tqdm import tqdm
 from data.Human36M.dataset import ACTION_NAMES, SPLITS
 from data.Human36MNpz.cameras import DistortedCamera, project_distorted, read_cameras
 from data.Human36MNpz.files import Keypoints2D, Recordings, read_2d, read_3d
+from data.projection import refuse_other_camera
 from data.source import Chunk, Source, file_identity
 from lib.camera import world_to_camera
 from lib.config import DatasetConfig
@@ -87,9 +88,11 @@ class VideoPose3DSource(Source):
             frames = frames[~lost]
             pixels = None if keypoints is None else keypoints.pixels[subject][recording][:, frames]
             views = self._views(cameras[subject], joints[subject][recording][frames], pixels)
-            yield _chunk(
+            chunk = _chunk(
                 subject, recording, actions[subject, recording], frames, cameras[subject], *views, tuple(notes)
             )
+            self._refuse_other_cameras(chunk)
+            yield chunk
             notes = []
 
     def _stride(self, split: str) -> int:
@@ -100,14 +103,21 @@ class VideoPose3DSource(Source):
 
     def _views(
         self, cameras: list[DistortedCamera], joints: np.ndarray, pixels: np.ndarray | None
-    ) -> tuple[np.ndarray, np.ndarray | None]:
-        """Joints (C, T, 17, 3) mm in camera axes and the 2D input (C, T, 17, 2) px, None: projected without lens."""
+    ) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None]:
+        """Joints (C, T, 17, 3) mm in camera axes; the 2D input (C, T, 17, 2) px, None: projected without lens; how far the
+        file's 2D joints are from the projection through the lens, (C, T, 17) px, None: there is no such file."""
         seen = [world_to_camera(joints.astype(np.float64) * 1000, c.pinhole.R, c.pinhole.t) for c in cameras]
-        if self.detections == "gt" and self.protocol == "release":
-            pixels = None
-        elif pixels is None:
-            pixels = np.stack([project_distorted(j, c) for j, c in zip(seen, cameras, strict=True)])
-        return np.stack(seen), pixels
+        projected = np.stack([project_distorted(j, c) for j, c in zip(seen, cameras, strict=True)])
+        distance = None if pixels is None else np.linalg.norm(projected - pixels, axis=-1)
+        if self.detections == "gt":
+            pixels = None if self.protocol == "release" else projected if pixels is None else pixels
+        return np.stack(seen), pixels, distance
+
+    def _refuse_other_cameras(self, chunk: Chunk) -> None:
+        """Ground-truth 2D is the projection of the 3D in every view; detections may be anything in some of them."""
+        if self.detections == "gt" and chunk.reprojection is not None:
+            for number, name in enumerate(chunk.sequence_names):
+                refuse_other_camera(f"{self._path_2d}: {name}", chunk.reprojection[chunk.sequences == number])
 
     def _refuse_nan(self, bad: dict[tuple[str, str], np.ndarray], joints: Recordings) -> None:
         for (subject, recording), frames in bad.items():
@@ -148,6 +158,7 @@ def _chunk(
     cameras: list[DistortedCamera],
     joints: np.ndarray,
     pixels: np.ndarray | None,
+    reprojection: np.ndarray | None,
     notes: tuple[str, ...],
 ) -> Chunk:
     """All cameras of one recording, one after the other."""
@@ -169,5 +180,6 @@ def _chunk(
         camera=repeated([[*camera.pinhole.f, *camera.pinhole.c] for camera in cameras]),
         image_size=repeated([(camera.pinhole.width, camera.pinhole.height) for camera in cameras]),
         pixels=None if pixels is None else pixels.reshape(-1, *pixels.shape[2:]),
+        reprojection=None if reprojection is None else reprojection.reshape(-1, reprojection.shape[-1]),
         notes=notes,
     )

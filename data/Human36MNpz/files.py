@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
+from data.findings import PLAUSIBLE_LEG, leg_lengths
 from data.pickles import read_npz
-from data.source import PLAUSIBLE_LEG, leg_lengths
 from lib.errors import UserError
 from lib.joints import HUMAN36M_17, JOINT_SETS
 from lib.joints.conversion import convert_joints

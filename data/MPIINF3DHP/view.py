@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from data.findings import PLAUSIBLE_LEG, leg_lengths
 from data.finite import NAN_KEY, finite_frames
-from data.source import PLAUSIBLE_LEG, leg_lengths
 from lib.errors import UserError
 
 

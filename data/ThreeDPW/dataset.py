@@ -29,7 +29,7 @@ OPENPOSE_18 = (
 )  # fmt: skip
 """Columns of poses2d. The neck is the middle of the shoulders; without it these are COCO's joints in another order."""
 
-PUBLISHED_SEQUENCES = {"train": 24, "test": 24}
+PUBLISHED_SEQUENCES = {"train": 24, "validation": 12, "test": 24}
 
 COCO_FROM_OPENPOSE = [OPENPOSE_18.index(name) for name in COCO_17.names]
 
@@ -47,6 +47,7 @@ class ThreeDPWSource(Source):
     drop_nan: bool = False
     protocol = "3dpw"
     genders = ("neutral", "male", "female")
+    parts = tuple(PUBLISHED_SEQUENCES)
 
     @property
     def input2d(self) -> str:

@@ -57,7 +57,7 @@ class Evaluator:
     """Tests networks on tables, by the name of their data set.
 
     batch_size, shuffle: in which batches and order samples go through the network. Of several ranks in `group` each predicts
-    its shard.
+    its shard. split: which one the tables are.
     """
 
     tables: dict[str, PoseTable]
@@ -66,6 +66,7 @@ class Evaluator:
     batch_size: int = 64
     shuffle: bool = False
     group: Group = ALONE
+    split: str = "test"
 
     def run(
         self, name: str, model: nn.Module, weights: str, note: str = "", progress: bool = False
@@ -91,7 +92,7 @@ class Evaluator:
         truth = np.asarray(table.pose3d) * np.float32(1000)
         actions = np.asarray(table.action_names)[table.actions]
         sequences = np.asarray(table.sequence_names)[table.sequences]
-        protocol = describe_protocol(name, "test", table, self.joints) + note
+        protocol = describe_protocol(name, self.split, table, self.joints) + note
         scoring = PROTOCOLS[table.protocol]
         report = evaluate(
             *(predictions.pose3d, truth, actions, protocol, weights),
@@ -104,7 +105,7 @@ def build_evaluator(
     cfg: Config, tables: dict[str, PoseTable], joints: JointSet, device: torch.device, group: Group = ALONE
 ) -> Evaluator:
     """The evaluator that TEST describes."""
-    return Evaluator(tables, joints, device, cfg.TEST.batch_size, cfg.TEST.shuffle, group)
+    return Evaluator(tables, joints, device, cfg.TEST.batch_size, cfg.TEST.shuffle, group, cfg.DATASET.test_split)
 
 
 def _require_finite(predictions: Predictions, table: PoseTable, weights: str) -> None:

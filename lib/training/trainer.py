@@ -22,7 +22,7 @@ from lib.training.progress import Progress
 from lib.training.reporter import Reporter
 from lib.training.schedule import epoch_rate, step_factor
 
-BEST_ON_TEST = " The best epoch is chosen on these very test subjects, as published."
+BEST_ON_TEST = " The best epoch is chosen on these very subjects, as published."
 
 
 class Trainer:

@@ -252,6 +252,17 @@ BAD = {
     "a recording without 2D": (spoil_2d(lambda t, m: t["S9"].pop("Walking")), r"gt\.npz: S9 Walking is missing"),
     "a subject without 2D": (spoil_2d(lambda t, m: t.pop("S1")), r"gt\.npz: S1 Directions is missing"),
     "2D not in pixels": (spoil_2d(lambda t, m: all_pixels(t, lambda view: view / 1000)), "expected pixels of the full image"),
+    "cameras in another order": (
+        spoil_2d(lambda t, m: t["S9"]["Walking"].reverse()),
+        r"gt\.npz: S9_Walking_54138969: the 3D joints project [0-9.]+ px \(median\) .* another order of cameras",
+    ),
+    "joints in another order": (
+        spoil_2d(lambda t, m: t["S11"]["Walking 1"].__setitem__(2, t["S11"]["Walking 1"][2][:, ::-1])),
+        r"gt\.npz: S11_Walking 1_58860488: the 3D joints project",
+    ),
+    "pixels of a larger image": (
+        spoil_2d(lambda t, m: all_pixels(t, lambda view: 1.2 * view)), r"gt\.npz: S9_[\w ]+_54138969: the 3D joints",
+    ),
     "another layout": (spoil_2d(lambda t, m: m.update(layout_name="mpii")), r"layout mpii \(17 joints\)"),
     "no metadata": (spoil_2d(lambda t, m: m.clear()), None),
     "text": (lambda folder: (folder / "data_3d_h36m.npz").write_text("text"), r"3d_h36m\.npz: is not a complete \.npz"),
@@ -321,6 +332,54 @@ def test_check_counts_samples_and_passes_on_notes(own):
     assert "Human36MNpz test: 104 samples in 16 sequences of one camera, detected (cpn_ft_h36m_dbb) 2D input" in texts
     assert "data_3d_h36m.npz: has no S11; the test split is not the published one" in texts
     assert "no SMPL parameters" in texts
+
+
+def projection_findings(data_dir, **more):
+    return [f for f in check(configuration(data_dir, **more)) if "the 3D joints project" in f.text]
+
+
+def plain_distances(joints, keypoints, subjects):
+    return np.array([
+        np.linalg.norm(plain_pixels(plain_camera_joints(frame, camera), camera, lens=True) - view[t], axis=-1)
+        for subject in subjects
+        for recording, frames in joints[subject].items()
+        for view, camera in zip(
+            keypoints[subject][recording], (plain_camera(subject, c) for c in range(4)), strict=True
+        )
+        for t, frame in enumerate(frames)
+    ])  # fmt: skip
+
+
+@pytest.mark.parametrize("protocol", ["videopose3d", "release"])
+def test_check_reports_that_ground_truth_2d_is_the_projection_of_the_3d(own, protocol):
+    assert [f.state for f in projection_findings(own, protocol=protocol)] == ["ok", "ok"]
+    spoil_2d(lambda t, m: all_pixels(t, lambda view: view + np.float32([3, 4])))(own / "Human36MNpz")
+    for finding in projection_findings(own, protocol=protocol):
+        assert finding.state == "note"
+        assert "project 5 px (median) from the 2D ones, 5 px at most" in finding.text
+
+
+def test_check_reports_the_median_and_the_largest_distance_of_detections(own):
+    joints, keypoints = joints_3d(), joints_2d(joints_3d(), 30.0, longer=True)
+    write_npz(own / "Human36MNpz" / "data_2d_h36m_mine.npz", positions_2d=keypoints, metadata={"layout_name": "h36m"})
+    findings = projection_findings(own, protocol="videopose3d", detections="mine")
+    for finding, subjects in zip(findings, (TRAIN, TEST), strict=True):
+        wanted = plain_distances(joints, keypoints, [s for s in RECORDINGS if s in subjects])
+        assert f"{np.median(wanted):.3g} px (median) from the 2D ones, {wanted.max():.3g} px at most" in finding.text
+        assert finding.state == "ok"
+
+
+def test_check_finds_detections_of_other_cameras_which_training_cannot_know(own):
+    def reverse(tree, metadata):
+        for recordings in tree.values():
+            for views in recordings.values():
+                views.reverse()
+
+    spoil_2d(reverse, "cpn_ft_h36m_dbb")(own / "Human36MNpz")
+    for finding in projection_findings(own, detections="cpn_ft_h36m_dbb"):
+        assert finding.state == "wrong"
+        assert "detections are of other cameras" in finding.text
+    assert len(table(own, detections="cpn_ft_h36m_dbb"))
 
 
 # ---- the shared examples

@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pytest
 
@@ -7,6 +9,7 @@ from data.MPIINF3DHP.pstmo import TEST_FILE, TRAIN_FILE
 from data.MPIINF3DHP.view import View
 from lib.camera import camera_to_pixel
 from lib.errors import UserError
+from tests.bodies import tiny_body
 from tests.field_files import (
     TEST_FROM_TRAINING,
     arrays_3dhp_test,
@@ -54,6 +57,21 @@ def test_a_calibration_of_another_sequence_is_refused(training, tmp_path):
     path.write_text(path.read_text().replace("intrinsic   1", "intrinsic   9", 1))
     with pytest.raises(UserError, match=r"annot\.mat: camera 0: the 3D joints project .* do not belong together"):
         chunks(training, "train")
+
+
+def test_check_reports_that_the_2d_is_the_projection_of_the_3d(training):
+    texts = [f.text for f in training.check("train", "MPIINF3DHP train", tiny_body()) if f.state == "ok"]
+    (text,) = (text for text in texts if "the 3D joints project" in text)
+    median, largest = re.fullmatch(r".* project (\S+) px \(median\) from the 2D ones, (\S+) px at most", text).groups()
+    assert 0 < float(median) < float(largest) < 1e-2
+
+
+def test_a_2d_of_the_mirrored_person_is_refused():
+    joints = np.random.default_rng(0).normal(0, 400, (4, 17, 3)) + [0, 0, 4000]
+    pixels = camera_to_pixel(joints * [-1, 1, 1], np.array([1500.0, 1500]), np.array([1000.0, 1000]))
+    view = View(np.arange(4), pixels.astype(np.float32), joints.astype(np.float32), None, None)
+    with pytest.raises(UserError, match="mirror"):
+        fit_lens("x", view)
 
 
 def test_a_missing_calibration_is_named_before_anything_is_read(training, tmp_path):

@@ -1,15 +1,21 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
+from data import build_table
 from data.body_joints import BodyJoints
+from data.check import check
 from data.ThreeDPW.dataset import ThreeDPWSource, three_dpw
 from lib.camera import camera_to_pixel
-from lib.config import DatasetConfig
+from lib.config import DatasetConfig, load_config
 from lib.errors import UserError
 from tests.bodies import tiny_body
 from tests.field_files import sequence_3dpw, write_3dpw
 from tests.plain.smpl import plain_smpl
+
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture
@@ -71,6 +77,36 @@ def test_openpose_joints_are_the_input_and_frames_without_are_dropped_and_counte
     projected = camera_to_pixel(chunk.joints, chunk.camera[:, :2], chunk.camera[:, 2:])
     assert np.abs(projected[:, 3] - ankle).max() > 10
     assert make(detections="openpose").input2d == "detected (openpose)"
+
+
+def test_each_split_has_a_folder_of_its_own(make, tmp_path):
+    for split, frames in (("train", 5), ("validation", 6)):
+        path = tmp_path / "3DPW" / "sequenceFiles" / split / f"{split}_00.pkl"
+        write_3dpw(path, sequence_3dpw(frames, people=1))
+    source = make()
+    names = {split: {c.sequence_names for c in source.chunks(split, progress=False)} for split in source.parts}
+    assert names == {
+        "train": {("train_00 actor 0",)},
+        "validation": {("validation_00 actor 0",)},
+        "test": {("made_up_00 actor 0",), ("made_up_00 actor 1",)},
+    }
+    chunk = next(source.chunks("validation", progress=False))
+    assert "3DPW validation: 1 of the 12 published sequences" in chunk.notes
+
+
+def test_a_data_set_without_a_validation_split_is_named(tmp_path):
+    names = {
+        "DATASET.train_list": ["3DPW"],
+        "DATASET.test_list": ["3DPW", "MPIINF3DHP"],
+        "DATASET.test_split": "validation",
+    }
+    overrides = {"DATASET.data_dir": str(tmp_path), **names}
+    cfg = load_config(ROOT / "asset" / "yaml" / "HGN_3dpw_test.yml", overrides)
+    with pytest.raises(UserError, match=r"MPIINF3DHP has no validation split, only train and test"):
+        build_table(cfg, "MPIINF3DHP", "validation", tiny_body())
+    texts = [finding.text for finding in check(cfg) if finding.state == "wrong"]
+    assert any(text.startswith("3DPW validation: ") and "holds no .pkl" in text for text in texts)
+    assert any("MPIINF3DHP has no validation split" in text for text in texts)
 
 
 def test_an_unknown_detector_and_a_missing_folder_are_one_line(tmp_path):

@@ -137,7 +137,7 @@ def test_the_log_has_the_mean_of_every_loss_and_the_test_of_every_epoch(trainer)
     for entry in trainer.progress.log:
         np.testing.assert_allclose(entry["loss"], sum(entry[f"loss_{n}"] for n in ("joint", "mesh_0", "mesh_1")))
         assert entry["test"]["mpjpe"] == entry["test"]["sets"]["Human36M"]["mpjpe"]
-        assert "chosen on these very test subjects" in entry["test"]["sets"]["Human36M"]["protocol"]
+        assert "chosen on these very subjects" in entry["test"]["sets"]["Human36M"]["protocol"]
     report, _ = trainer.evaluator.run("Human36M", trainer.learner.model, "")
     assert report.mpjpe == trainer.progress.log[-1]["test"]["mpjpe"]
 
