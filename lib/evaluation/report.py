@@ -63,7 +63,12 @@ def _table(name: str, rows: dict[str, dict[str, float]]) -> list[str]:
     """A table {row: {column: number}} as lines of text."""
     columns = list(next(iter(rows.values()), {}))
     lines = [f"{name:24s} " + " ".join(f"{column:>12s}" for column in columns)]
-    return lines + [f"{row:24s} " + " ".join(f"{v:12.2f}" for v in values.values()) for row, values in rows.items()]
+    return lines + [f"{row:24s} " + " ".join(map(_cell, values.values())) for row, values in rows.items()]
+
+
+def _cell(value: float) -> str:
+    """A count is a whole number."""
+    return f"{value:12d}" if isinstance(value, int) else f"{value:12.2f}"
 
 
 def evaluate(

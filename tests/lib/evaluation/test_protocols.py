@@ -72,3 +72,13 @@ def test_3dpw_counts_14_joints_about_the_pelvis_and_aligns_them_alone(poses):
     expected = np.linalg.norm(aligned - truth[:, COMMON_JOINTS], axis=-1).mean()
     assert report["pa_mpjpe_14"] == pytest.approx(expected)
     assert report["pa_mpjpe"] > 10 * report["pa_mpjpe_14"]  # the 17 hold torso and nose
+
+
+def test_the_printed_tables_count_whole_frames(poses):
+    sequences = np.array(["TS1", "TS1", "TS1", "TS2"])
+    report = evaluate(
+        *poses, np.array(["Sitting"] * 4), scoring=PROTOCOLS["mpi_inf_3dhp"], sequences=sequences, frames=np.arange(4)
+    )
+    rows = [line.split() for line in report.text().splitlines() if line.startswith("TS")]
+    assert [row[:2] for row in rows] == [["TS1", "3"], ["TS2", "1"]]
+    assert [row[4] for row in rows] == [f"{100 * 35 / 42:.2f}", "0.00"]
