@@ -1,0 +1,200 @@
+"""From a request to files: read or detect, choose, lift, locate, smooth, fit, write."""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from lib.device import choose_devices
+from lib.errors import UserError
+from lib.joints.imputation import frame_ranges
+from lib.lifting.detectors.factory import open_detector
+from lib.lifting.detectors.stream import detect_video
+from lib.lifting.detectors.video import image_size_of, video_rate
+from lib.lifting.footage import Footage
+from lib.lifting.keypoints.readers import Keypoints, read_keypoints, strongest
+from lib.lifting.lifter import Lifter
+from lib.lifting.pose_sequence import PoseSequence
+from lib.lifting.request import Request
+from lib.lifting.root_translation import with_root_translation
+from lib.lifting.smoothing import smoothed
+from lib.lifting.usable import doubtful_image_size, prepare_usable
+from lib.lifting.virtual_camera import person_size
+from lib.lifting.writers import write_poses
+
+LISTED = 12
+"""Most output files that are named one by one."""
+
+
+@dataclass(frozen=True)
+class Lifted:
+    """What came of a request: the persons' sequences, the paths of the files written, and notes, which are lines about what
+    was skipped, decided or doubted."""
+
+    sequences: list[PoseSequence]
+    written: list[Path]
+    notes: list[str]
+
+    def report(self) -> list[str]:
+        """A line about each person, one about the conditions, and one that names the files."""
+        located = self.sequences[0].root is not None
+        place = "" if located else "; positions are relative to each person's pelvis (--camera gives their place)"
+        lines = [describe(sequence) for sequence in self.sequences]
+        return [*lines, self.sequences[0].conditions() + place, f"written: {listed(self.written)}"]
+
+
+def open_lifter(request: Request) -> Lifter:
+    """The network that a request names, on its device. UserError where it, or the body to fit, is not there."""
+    lifter = Lifter(request.weights, choose_devices(request.gpu)[0], request.average_flip)
+    if request.fit_body:
+        lifter.require_body()
+    return lifter
+
+
+def lift_file(request: Request, lifter: Lifter | None = None) -> Lifted:
+    """Lift what the request names and write its files; lifter: the one it asks for (`open_lifter`), if it is open already.
+
+    UserError where the input cannot be used, or a file cannot be written.
+    """
+    notes: list[str] = []
+    lifter = open_lifter(request) if lifter is None else lifter  # first: a video may take hours
+    watch = Stopwatch()
+    people = choose(detected(request, watch, notes) if request.video else read(request, notes), request, notes)
+    prepared, lines = prepare_usable(people, request.min_joints)
+    if not prepared:
+        raise UserError(lines[0].removeprefix("skipped: "))
+    notes += lines
+    if doubt := doubtful_image_size(prepared):
+        notes.append(f"warning: {doubt}")
+
+    sequences = lifter.lift(prepared, rate_of(request), request.camera)
+    if request.camera:
+        sequences = located(sequences, request.camera, notes)
+    for sequence in sequences:
+        if sequence.quality is not None:
+            notes += [f"warning: person {sequence.person}: {warning}" for warning in sequence.quality.warnings()]
+    if request.smooth:
+        sequences = [smoothed(sequence) for sequence in sequences]
+    watch.lap("prepared and lifted")
+    if request.fit_body:
+        sequences = [lifter.fit(sequence) for sequence in sequences]
+        watch.lap("fitted")
+    written = write(request, sequences, notes)
+    watch.lap("written")
+    if request.video:
+        notes.append(f"time: {watch}")
+    return Lifted(sequences, written, notes)
+
+
+class Stopwatch:
+    """What a command spent its time on."""
+
+    def __init__(self):
+        self._parts: list[str] = []
+        self._start = time.perf_counter()
+
+    def lap(self, part: str) -> None:
+        """The time since the last lap was spent on this."""
+        now = time.perf_counter()
+        self._parts.append(f"{part} in {now - self._start:.1f} s")
+        self._start = now
+
+    def __str__(self) -> str:
+        return ", ".join(self._parts)
+
+
+def rate_of(request: Request) -> float | None:
+    """Frames per second by --fps, else of the video, else None."""
+    video = request.video or request.image
+    return request.fps or (video_rate(video) if video else None)
+
+
+def read(request: Request, notes: list[str]) -> list[Keypoints]:
+    """The people of --input; lines about what was skipped or decided are added to the notes."""
+    assert request.input is not None
+    people = read_keypoints(
+        Path(request.input),
+        request.joint_set,
+        image_size_of(request.image) if request.image else request.image_size,
+        rate=rate_of(request),
+        one_person=request.one_person,
+        force=request.force,
+        notes=notes,
+    )
+    if people[0].image_size is None:
+        raise UserError(
+            f"{request.input}: the image size is unknown; give it with --image-size W H, or one of the images with --image FILE"
+        )
+    return people
+
+
+def detected(request: Request, watch: Stopwatch, notes: list[str]) -> list[Keypoints]:
+    """The people in --video; lines about the file are added to the notes."""
+    assert request.video is not None
+    most = 1 if request.one_person else request.max_persons
+    detector = open_detector(request.detector, request.joint_set, most, request.person_detector)
+    found = detect_video(detector, request.video, request.clip, request.one_person)
+    notes += found.notes
+    watch.lap(
+        f"{found.frames} frames searched at {found.frames / found.wall:.1f} per second (decoding alone {found.decode:.1f} s, "
+        f"detection alone {found.detect:.1f} s)"
+    )
+    return found.people
+
+
+def choose(people: list[Keypoints], request: Request, notes: list[str]) -> list[Keypoints]:
+    """Those of --person, or all; at most --max-persons. Lines about the others are added to the notes."""
+    missing = sorted(set(request.person or []) - {k.person for k in people})
+    if missing:
+        there = ", ".join(f"{k.person} ({frame_ranges(k.frames, 1)})" for k in people)
+        raise UserError(f"{people[0].source}: no person {missing[0]}; there are {there}")
+    people = [k for k in people if request.person is None or k.person in request.person]
+    return people if request.max_persons is None else strongest(people, request.max_persons, notes)
+
+
+def located(sequences: list[PoseSequence], camera: tuple[float, ...], notes: list[str]) -> list[PoseSequence]:
+    """Those whose place in front of the camera can be found, with it; what is skipped is added to the notes."""
+    found = []
+    for sequence in sequences:
+        try:
+            sequence, lost = with_root_translation(sequence, camera)
+        except UserError as problem:
+            notes.append(f"skipped: {problem}")
+            continue
+        found.append(sequence)
+        notes += lost
+    if not found:
+        raise UserError(notes[-1].removeprefix("skipped: "))
+    return found
+
+
+def write(request: Request, sequences: list[PoseSequence], notes: list[str]) -> list[Path]:
+    """Write the files of --output; returns all paths. Lines about new folders and large pages are added to the notes."""
+    written = []
+    footage = None
+    if request.video:
+        footage = Footage(Path(request.video), round(1e6 * (request.embed_video or 0)))
+    for path in request.outputs:
+        if not path.parent.exists():
+            notes.append(f"created the folder {path.parent}")
+        written += write_poses(path, sequences, footage)
+        if footage and footage.embedded_bytes and path.suffix.lower() == ".html":
+            notes.append(f"{path}: {path.stat().st_size / 1e6:.1f} MB with images of the video")
+    return written
+
+
+def describe(sequence: PoseSequence) -> str:
+    """One line about one person: frames, size in the image, quality."""
+    size = np.median(person_size(sequence.pose2d, sequence.image_size))
+    return (
+        f"person {sequence.person}: {frame_ranges(sequence.frames)}, {size:.0%} of the image's longer side, "
+        f"{sequence.quality}" + (f"; {sequence.body}" if sequence.body else "")
+    )
+
+
+def listed(paths: list[Path]) -> str:
+    """All paths, or the first, the last and how many, where they are many (.obj writes one per frame)."""
+    if len(paths) <= LISTED:
+        return ", ".join(map(str, paths))
+    return f"{', '.join(map(str, paths[: LISTED - 1]))}, ..., {paths[-1]} ({len(paths)} files)"
