@@ -1,7 +1,7 @@
 """One web page (.html) that needs no network and no WebGL: turn, zoom and play the skeletons and meshes.
 
-The page is `page.html` beside this file, about 10 KB with its own projection onto a 2D canvas: plotly.js, the library
-that would do the same, adds 4.8 MB to every page and leaves slider, persons and 2D input to be written all the same.
+The page is `page.html` beside this file, about 13 KB with its own projection onto a 2D canvas (`drawing.js`): plotly.js, the
+library that would do the same, adds 4.8 MB to every page and leaves slider, persons and 2D input to be written all the same.
 """
 
 import base64
@@ -18,6 +18,7 @@ from lib.lifting.footage import Footage
 from lib.lifting.pose_sequence import PoseSequence
 from lib.lifting.writers.geometry import placements, timeline
 from lib.lifting.writers.scene import box_2d
+from lib.lifting.writers.web_page import fill_page
 
 TEMPLATE = Path(__file__).with_name("page.html")
 
@@ -65,8 +66,8 @@ def write_html(path: Path, sequences: list[PoseSequence], footage: Footage | Non
             for s, offset in zip(sequences, placements(sequences), strict=True)
         ],
     }
-    page = TEMPLATE.read_text(encoding="utf-8").replace("{{title}}", html.escape(_printable(path.stem)))
-    page = page.replace("{{data}}", json.dumps(data, separators=(",", ":"), allow_nan=False))
+    content = json.dumps(data, separators=(",", ":"), allow_nan=False)
+    page = fill_page(TEMPLATE, title=html.escape(_printable(path.stem)), data=content)
     with replacing(path) as temporary:
         temporary.write_text(page, encoding="utf-8")
     return [path]
