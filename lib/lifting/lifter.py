@@ -106,17 +106,21 @@ class Lifter:
         people: list[PreparedPerson],
         fps: float | None = None,
         camera: Sequence[float] | np.ndarray | None = None,
+        latest: bool = False,
     ) -> list[PoseSequence]:
         """Lift several persons in common batches; one sequence each, in the same order.
 
-        fps, camera: as in `__call__`. Poses and meshes are moved so that the pelvis is exactly 0: the network puts it
-        some millimetres beside.
+        fps, camera: as in `__call__`. latest: only the last frame of each person; those before only smooth the virtual
+        camera's motion. Poses and meshes are moved so that the pelvis is exactly 0: the network puts it some millimetres
+        beside.
         """
         assumed = ("fps",) * (fps is None) + ("camera",) * (camera is None)
         fps = DEFAULT_FPS if fps is None else fps
         if not FPS_RANGE[0] <= fps <= FPS_RANGE[1]:
             raise UserError(f"{fps:g} frames per second: must be {FPS_RANGE[0]:g} to {FPS_RANGE[1]:g}")
         views = [virtual_camera(p.pixels, p.image_size, camera, p.frames, fps) for p in people]
+        if latest:
+            people, views = [p.last() for p in people], [view.last() for view in views]
         outputs = self._run(np.concatenate([view.pose2d for view in views]))
         root = outputs[0][:, [HUMAN36M_17.root]]
         pose3d, *meshes = (points - root for points in outputs)

@@ -58,25 +58,42 @@ def gaussian(values: np.ndarray, seconds: np.ndarray, sigma: float) -> np.ndarra
     return np.where(line[:, None], fitted, total / weight[:, None]).reshape(np.shape(values))
 
 
+class OneEuro:
+    """One-Euro filter: little lag in fast motion, little jitter at rest (Casiez, Roussel, Vogel, CHI 2012).
+
+    For joints (J, D) of one moment after the other; causal, so it works on a live stream. Each joint is low-passed,
+    out_t = out_{t-1} + a (x_t - out_{t-1}) with a = 1 / (1 + rate / (2 pi cutoff)), and cutoff = min_cutoff + beta * speed
+    in Hz. speed is the length of the joint's velocity vector, itself low-passed at speed_cutoff, so the result does not
+    depend on the direction of the axes. beta is in Hz per (unit of points / s): the default is for metres.
+    """
+
+    def __init__(self, min_cutoff: float = 1.0, beta: float = 5.0, speed_cutoff: float = 1.0):
+        self._min_cutoff, self._beta, self._speed_cutoff = min_cutoff, beta, np.float64(speed_cutoff)
+        self._out: np.ndarray | None = None
+        self._velocity: np.ndarray | None = None
+
+    def __call__(self, points: np.ndarray, rate: float) -> np.ndarray:
+        """The filtered points (J, D), which came 1 / rate seconds after those before; the first are returned unchanged."""
+        points = np.asarray(points, np.float64)
+        if self._out is None or self._velocity is None:
+            self._out, self._velocity = points, np.zeros(points.shape)
+            return points
+        speed_share = _share(self._speed_cutoff, rate)
+        self._velocity = self._velocity + speed_share * ((points - self._out) * rate - self._velocity)
+        cutoff = self._min_cutoff + self._beta * np.linalg.norm(self._velocity, axis=-1, keepdims=True)
+        self._out = self._out + _share(cutoff, rate) * (points - self._out)
+        return self._out
+
+
 def one_euro(
     points: np.ndarray, fps: float | np.ndarray, min_cutoff: float = 1.0, beta: float = 5.0, speed_cutoff: float = 1.0
 ) -> np.ndarray:
-    """One-Euro filter: little lag in fast motion, little jitter at rest (Casiez, Roussel, Vogel, CHI 2012).
-
-    Smooths joints (T, J, D) sampled at fps in Hz, one number or one per step (T - 1,); causal, so it works on a live
-    stream as well. Each joint is low-passed, out_t = out_{t-1} + a (x_t - out_{t-1}) with a = 1 / (1 + fps / (2 pi
-    cutoff)), and cutoff = min_cutoff + beta * speed in Hz. speed is the length of the joint's velocity vector, itself
-    low-passed at speed_cutoff, so the result does not depend on the direction of the axes. beta is in Hz per (unit of
-    points / s): the default is for metres. The first frame is returned unchanged.
-    """
+    """`OneEuro` over joints (T, J, D) sampled at fps in Hz, one number or one per step (T - 1,)."""
     points = np.asarray(points, np.float64)
     rates = np.broadcast_to(np.asarray(fps, np.float64), (max(len(points) - 1, 0),))
-    out = points.copy()
-    velocity = np.zeros(points.shape[1:])
-    for t, rate in enumerate(rates, start=1):
-        velocity += _share(np.float64(speed_cutoff), rate) * ((points[t] - out[t - 1]) * rate - velocity)
-        cutoff = min_cutoff + beta * np.linalg.norm(velocity, axis=-1, keepdims=True)
-        out[t] = out[t - 1] + _share(cutoff, rate) * (points[t] - out[t - 1])
+    out, step = points.copy(), OneEuro(min_cutoff, beta, speed_cutoff)
+    for t, rate in enumerate([np.inf, *rates][: len(points)]):
+        out[t] = step(points[t], rate)
     return out
 
 

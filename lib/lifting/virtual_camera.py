@@ -38,6 +38,10 @@ class VirtualCamera:
     pose2d: np.ndarray
     rotation: np.ndarray
 
+    def last(self) -> "VirtualCamera":
+        """Its last frame alone."""
+        return VirtualCamera(self.pose2d[-1:], self.rotation[-1:])
+
 
 def intrinsics(camera: Sequence[float] | np.ndarray | None, image_size: tuple[int, int]) -> tuple[float, ...]:
     """f_x, f_y, c_x, c_y in pixels: the given ones, or the assumed ones for an unknown camera (None).

@@ -1,6 +1,6 @@
 """From what a file holds to what `lib.predict` lifts: Human3.6M joints, no gaps, pixels."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -31,6 +31,11 @@ class PreparedPerson:
     imputed: np.ndarray
     image_size: tuple[int, int]
 
+    def last(self) -> "PreparedPerson":
+        """The person in the last frame alone."""
+        arrays = {name: getattr(self, name)[-1:] for name in ("frames", "pixels", "scores", "imputed")}
+        return replace(self, **arrays)
+
 
 def check_pixels(xy: np.ndarray, image_size: tuple[int, int]) -> None:
     """Raise UserError unless xy (..., 2), NaN where missing, looks like pixels of an image of this size."""
@@ -60,12 +65,17 @@ def prepare_people(people: list[Keypoints], min_joints: int = MIN_JOINTS) -> lis
             raise UserError(f"{k.source}: the image's size is not in the file; give it with --image-size W H")
         try:
             check_pixels(k.xy, k.image_size)
-            xy, scores = convert_joints(np.concatenate([k.xy, k.scores[..., None]], axis=-1), k.joint_set)
-            pixels, imputed = impute_missing(xy, k.frames, min_joints)
+            prepared.append(prepare_person(k, min_joints))
         except UserError as problem:
             problems.append(f"person {k.person} ({frame_ranges(k.frames)}): {problem}")
-            continue
-        prepared.append(PreparedPerson(k.person, k.frames, pixels, scores, imputed, k.image_size))
     if problems:
         raise UserError(f"{people[0].source}: " + " | ".join(problems))
     return prepared
+
+
+def prepare_person(k: Keypoints, min_joints: int = MIN_JOINTS) -> PreparedPerson:
+    """Convert and impute one person, whose image size is known; UserError where too few joints are seen."""
+    assert k.image_size is not None
+    xy, scores = convert_joints(np.concatenate([k.xy, k.scores[..., None]], axis=-1), k.joint_set)
+    pixels, imputed = impute_missing(xy, k.frames, min_joints)
+    return PreparedPerson(k.person, k.frames, pixels, scores, imputed, k.image_size)
