@@ -27,7 +27,18 @@ def parse_arguments() -> Request:
         help="2D keypoints: NumPy, CSV, HDF5 or JSON as OpenPose (a folder too), COCO, MMPose, AlphaPose, MediaPipe, ViTPose, "
         "DeepLabCut, SLEAP and VideoPose3D write them; recognised by content (docs/joints.md)",
     )
-    source.add_argument("--video", metavar="FILE", help="a video or an image of people")
+    source.add_argument(
+        "--video",
+        metavar="FILE",
+        help="a video or an image of people; with --live also a camera's number or a stream's address",
+    )
+    parser.add_argument(
+        "--live",
+        action="store_true",
+        help="show the people of --video in a browser as they come: 0 is the first camera, rtsp://... a stream, a file is played "
+        "at its own speed. The page is on this computer alone; its address is printed. Ctrl-C ends and writes --output",
+    )
+    parser.add_argument("--port", type=int, metavar="N", help="port of the page of --live (default: any that is free)")
     parser.add_argument(
         "--detector",
         metavar="NAME",
@@ -47,8 +58,8 @@ def parse_arguments() -> Request:
         "--output",
         metavar="FILE",
         nargs="+",
-        required=True,
-        help=f"files to write, the format by the ending: {', '.join(WRITERS)}",
+        default=(),
+        help=f"files to write, the format by the ending: {', '.join(WRITERS)}; only --live may do without",
     )
     parser.add_argument(
         "--embed-video",
@@ -139,8 +150,9 @@ def main() -> None:
     request = parse_arguments()
 
     from lib.lifting.lift_file import lift_file
+    from lib.lifting.live.lift_live import lift_live
 
-    lifted = lift_file(request)
+    lifted = lift_live(request, notice) if request.live else lift_file(request)
     for note in lifted.notes:
         notice(note)
     for line in lifted.report():

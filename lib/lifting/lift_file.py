@@ -9,12 +9,14 @@ import numpy as np
 from lib.device import choose_devices
 from lib.errors import UserError
 from lib.joints.imputation import frame_ranges
+from lib.lifting.detectors.detector import Detector
 from lib.lifting.detectors.factory import open_detector
 from lib.lifting.detectors.stream import detect_video
 from lib.lifting.detectors.video import image_size_of, video_rate
 from lib.lifting.footage import Footage
 from lib.lifting.keypoints.readers import Keypoints, read_keypoints, strongest
 from lib.lifting.lifter import Lifter
+from lib.lifting.live.sources import is_camera
 from lib.lifting.pose_sequence import PoseSequence
 from lib.lifting.request import Request
 from lib.lifting.root_translation import with_root_translation
@@ -37,54 +39,13 @@ class Lifted:
     notes: list[str]
 
     def report(self) -> list[str]:
-        """A line about each person, one about the conditions, and one that names the files."""
+        """A line about each person, one about the conditions, and one that names the files; none where there is no person."""
+        if not self.sequences:
+            return []
         located = self.sequences[0].root is not None
         place = "" if located else "; positions are relative to each person's pelvis (--camera gives their place)"
         lines = [describe(sequence) for sequence in self.sequences]
         return [*lines, self.sequences[0].conditions() + place, f"written: {listed(self.written)}"]
-
-
-def open_lifter(request: Request) -> Lifter:
-    """The network that a request names, on its device. UserError where it, or the body to fit, is not there."""
-    lifter = Lifter(request.weights, choose_devices(request.gpu)[0], request.average_flip)
-    if request.fit_body:
-        lifter.require_body()
-    return lifter
-
-
-def lift_file(request: Request, lifter: Lifter | None = None) -> Lifted:
-    """Lift what the request names and write its files; lifter: the one it asks for (`open_lifter`), if it is open already.
-
-    UserError where the input cannot be used, or a file cannot be written.
-    """
-    notes: list[str] = []
-    lifter = open_lifter(request) if lifter is None else lifter  # first: a video may take hours
-    watch = Stopwatch()
-    people = choose(detected(request, watch, notes) if request.video else read(request, notes), request, notes)
-    prepared, lines = prepare_usable(people, request.min_joints)
-    if not prepared:
-        raise UserError(lines[0].removeprefix("skipped: "))
-    notes += lines
-    if doubt := doubtful_image_size(prepared):
-        notes.append(f"warning: {doubt}")
-
-    sequences = lifter.lift(prepared, rate_of(request), request.camera)
-    if request.camera:
-        sequences = located(sequences, request.camera, notes)
-    for sequence in sequences:
-        if sequence.quality is not None:
-            notes += [f"warning: person {sequence.person}: {warning}" for warning in sequence.quality.warnings()]
-    if request.smooth:
-        sequences = [smoothed(sequence) for sequence in sequences]
-    watch.lap("prepared and lifted")
-    if request.fit_body:
-        sequences = [lifter.fit(sequence) for sequence in sequences]
-        watch.lap("fitted")
-    written = write(request, sequences, notes)
-    watch.lap("written")
-    if request.video:
-        notes.append(f"time: {watch}")
-    return Lifted(sequences, written, notes)
 
 
 class Stopwatch:
@@ -102,6 +63,72 @@ class Stopwatch:
 
     def __str__(self) -> str:
         return ", ".join(self._parts)
+
+
+def open_lifter(request: Request) -> Lifter:
+    """The network that a request names, on its device. UserError where it, or the body to fit, is not there."""
+    lifter = Lifter(request.weights, choose_devices(request.gpu)[0], request.average_flip)
+    if request.fit_body:
+        lifter.require_body()
+    return lifter
+
+
+def lift_file(request: Request, lifter: Lifter | None = None) -> Lifted:
+    """Lift what the request names and write its files; lifter: the one it asks for (`open_lifter`), if it is open already.
+
+    UserError where the input cannot be used, or a file cannot be written.
+    """
+    if request.video and is_camera(str(request.video)):
+        raise UserError(f"--video {request.video}: a camera or a stream needs --live")
+    notes: list[str] = []
+    lifter = open_lifter(request) if lifter is None else lifter  # first: a video may take hours
+    watch = Stopwatch()
+    people = detected(request, watch, notes) if request.video else read(request, notes)
+    footage = None
+    if request.video:
+        footage = Footage(Path(request.video), round(1e6 * (request.embed_video or 0)))
+    return lift_people(request, lifter, people, rate_of(request), notes, watch, footage)
+
+
+def lift_people(
+    request: Request,
+    lifter: Lifter,
+    people: list[Keypoints],
+    rate: float | None,
+    notes: list[str],
+    watch: Stopwatch,
+    footage: Footage | None = None,
+) -> Lifted:
+    """Lift people who were found already and write the files of the request.
+
+    rate: frames per second; notes: lines so far, to which more are added; watch: runs since the last lap; footage: the images
+    that people were found in.
+    """
+    people = choose(people, request, notes)
+    prepared, lines = prepare_usable(people, request.min_joints)
+    if not prepared:
+        raise UserError(lines[0].removeprefix("skipped: "))
+    notes += lines
+    if doubt := doubtful_image_size(prepared):
+        notes.append(f"warning: {doubt}")
+
+    sequences = lifter.lift(prepared, rate, request.camera)
+    if request.camera:
+        sequences = located(sequences, request.camera, notes)
+    for sequence in sequences:
+        if sequence.quality is not None:
+            notes += [f"warning: person {sequence.person}: {warning}" for warning in sequence.quality.warnings()]
+    if request.smooth:
+        sequences = [smoothed(sequence) for sequence in sequences]
+    watch.lap("prepared and lifted")
+    if request.fit_body:
+        sequences = [lifter.fit(sequence) for sequence in sequences]
+        watch.lap("fitted")
+    written = write(request.outputs, sequences, footage, notes)
+    watch.lap("written")
+    if request.video:
+        notes.append(f"time: {watch}")
+    return Lifted(sequences, written, notes)
 
 
 def rate_of(request: Request) -> float | None:
@@ -129,12 +156,16 @@ def read(request: Request, notes: list[str]) -> list[Keypoints]:
     return people
 
 
+def detector_of(request: Request) -> Detector:
+    """What finds the people in --video."""
+    most = 1 if request.one_person else request.max_persons
+    return open_detector(request.detector, request.joint_set, most, request.person_detector)
+
+
 def detected(request: Request, watch: Stopwatch, notes: list[str]) -> list[Keypoints]:
     """The people in --video; lines about the file are added to the notes."""
     assert request.video is not None
-    most = 1 if request.one_person else request.max_persons
-    detector = open_detector(request.detector, request.joint_set, most, request.person_detector)
-    found = detect_video(detector, request.video, request.clip, request.one_person)
+    found = detect_video(detector_of(request), request.video, request.clip, request.one_person)
     notes += found.notes
     watch.lap(
         f"{found.frames} frames searched at {found.frames / found.wall:.1f} per second (decoding alone {found.decode:.1f} s, "
@@ -169,13 +200,10 @@ def located(sequences: list[PoseSequence], camera: tuple[float, ...], notes: lis
     return found
 
 
-def write(request: Request, sequences: list[PoseSequence], notes: list[str]) -> list[Path]:
-    """Write the files of --output; returns all paths. Lines about new folders and large pages are added to the notes."""
+def write(paths: list[Path], sequences: list[PoseSequence], footage: Footage | None, notes: list[str]) -> list[Path]:
+    """Write the files; returns all paths. Lines about new folders and large pages are added to the notes."""
     written = []
-    footage = None
-    if request.video:
-        footage = Footage(Path(request.video), round(1e6 * (request.embed_video or 0)))
-    for path in request.outputs:
+    for path in paths:
         if not path.parent.exists():
             notes.append(f"created the folder {path.parent}")
         written += write_poses(path, sequences, footage)

@@ -18,21 +18,28 @@ MAX_EMBEDDED = 500.0
 BELONG_TO_VIDEO = ("detector", "person_detector", "clip", "embed_video")
 """Options that mean nothing without a video."""
 
+NOT_LIVE = ("clip", "embed_video", "fps", "person")
+"""Options that mean nothing with --live: it starts now, keeps no image, measures time and does not know who will come."""
+
+PORTS = (1, 65535)
+
 
 @dataclass(frozen=True)
 class Request:
     """One thing to lift, how, and the files to write.
 
     Each field is the option of main/predict.py with its name, whose --help explains it; messages name it as `--option`. Either
-    input or video is given. UserError where options contradict each other or are out of range; no file is looked at,
-    except that no output may be a folder.
+    input or video is given; output may be empty where live is True. UserError where options contradict each other or are
+    out of range; no file is looked at, except that no output may be a folder.
     """
 
-    output: tuple[str | Path, ...]
+    output: tuple[str | Path, ...] = ()
     input: str | Path | None = None
     video: str | Path | None = None
     detector: str | None = None
     person_detector: str | None = None
+    live: bool = False
+    port: int | None = None
     clip: tuple[float, float] | None = None
     embed_video: float | None = None
     weights: str | Path = PRETRAINED
@@ -61,6 +68,7 @@ class Request:
         for name in BELONG_TO_VIDEO:
             if self.video is None and given[name] is not None:
                 raise UserError(f"{_option(name)} belongs to --video, which is not given")
+        self._check_live()
         if self.embed_video is not None and not 0 < self.embed_video <= MAX_EMBEDDED:
             raise UserError(f"--embed-video {self.embed_video:g}: must be above 0 and at most {MAX_EMBEDDED:g} MB")
         if self.clip and not 0 <= self.clip[0] < self.clip[1] < math.inf:
@@ -76,6 +84,22 @@ class Request:
         if self.camera and not (all(math.isfinite(n) for n in self.camera) and min(self.camera[:2]) > 0):
             raise UserError("--camera FX FY CX CY: four numbers in pixels, the focal lengths above 0")
         _check_outputs(self.outputs, self.fit_body)
+
+    def _check_live(self) -> None:
+        """UserError where options do not go with --live, or miss it."""
+        if self.live and self.video is None:
+            raise UserError(
+                "--live belongs to --video, which is not given: a camera's number, a stream's address, or a file"
+            )
+        if not self.live and not self.output:
+            raise UserError("--output: name at least one file")
+        if self.port is not None and not self.live:
+            raise UserError("--port belongs to --live, which is not given")
+        if self.port is not None and not PORTS[0] <= self.port <= PORTS[1]:
+            raise UserError(f"--port {self.port}: must be {PORTS[0]} to {PORTS[1]}")
+        for name in NOT_LIVE if self.live else ():
+            if getattr(self, name) is not None:
+                raise UserError(f"{_option(name)} does not go with --live")
 
     @property
     def outputs(self) -> list[Path]:

@@ -148,7 +148,7 @@ def _read_image(path: str | Path) -> np.ndarray | None:
     path = Path(path)
     if not path.is_file():
         raise UserError(f"{path}: no such file")
-    with _quiet():
+    with quiet():
         try:
             # what has several frames, such as a .gif, is a video
             single = cv2.haveImageReader(str(path)) and cv2.imcount(str(path)) == 1
@@ -159,7 +159,7 @@ def _read_image(path: str | Path) -> np.ndarray | None:
 
 def _open_video(path: str | Path) -> cv2.VideoCapture:
     """The opened video, of which at least one frame can be read."""
-    with _quiet():
+    with quiet():
         capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
         readable = capture.isOpened() and capture.grab()
         capture.release()
@@ -169,7 +169,7 @@ def _open_video(path: str | Path) -> cv2.VideoCapture:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Without OpenCV's own messages: problems are reported as one line here."""
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # FFmpeg's own, read when the first video is opened
     logging = getattr(cv2.utils, "logging", cv2)  # OpenCV before 4.9 has the functions at its top

@@ -20,9 +20,13 @@ function line(pen, a, b, colour, width) {
   pen.stroke();
 }
 
+// with a white edge, to be read over images
 function write(pen, text, x, y) {
   pen.fillStyle = "#222";
+  pen.strokeStyle = "white";
+  pen.lineWidth = 3;
   pen.font = "13px system-ui, sans-serif";
+  pen.strokeText(text, x, y);
   pen.fillText(text, x, y);
 }
 

@@ -1,0 +1,105 @@
+"""The live page, and the messages that it asks for."""
+
+import base64
+import html
+import json
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from lib.evaluation.style import GRID, SIDE_COLOURS, bone_sides
+from lib.joints import HUMAN36M_17
+from lib.lifting.live.board import Shown
+from lib.lifting.live.live_lifter import LivePerson
+from lib.lifting.writers.web_page import fill_page
+
+TEMPLATE = Path(__file__).with_name("page.html")
+
+IMAGE_SIDE = 640
+"""Longer side, in pixels, of the images that are sent."""
+
+JPEG_QUALITY = 70
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page and the content security policy that it needs: its own scripts and styles, nothing from elsewhere."""
+
+    html: str
+    policy: str
+
+
+def live_page(name: str, faces: Sequence[np.ndarray]) -> Page:
+    """The page of a source with this name; faces (F, 3) of each mesh of the network."""
+    nonce = secrets.token_urlsafe(16)
+    setup = {
+        "bones": HUMAN36M_17.bones,
+        "colours": [SIDE_COLOURS[side] for side in bone_sides(HUMAN36M_17)],
+        "sideColours": SIDE_COLOURS,
+        "grid": round(GRID * 1000),
+        "faces": np.asarray(faces[-1]).tolist() if len(faces) else [],
+    }
+    policy = (
+        f"default-src 'none'; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; img-src data:; connect-src 'self'; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    )
+    text = fill_page(TEMPLATE, title=html.escape(f"Live: {name}"), data=json.dumps(setup), nonce=nonce)
+    return Page(text, policy)
+
+
+def frame_message(shown: Shown) -> bytes:
+    """JSON of a frame: 3D in whole millimetres, 2D in tenths of a pixel, times in milliseconds."""
+    image = shown.captured.image
+    height, width = image.shape[:2]
+    return _json(
+        {
+            "number": shown.captured.number,
+            "captured": shown.captured.time * 1000,
+            "imageSize": [width, height],
+            "image": _jpeg(image),
+            "people": [_person(person) for person in shown.people],
+            "lines": shown.lines,
+            "waited": shown.waited * 1000,
+            "detected": shown.detected * 1000,
+            "lifted": shown.lifted * 1000,
+            "sourceRate": shown.source_rate,
+            "rate": shown.rate,
+            "dropped": shown.dropped,
+        }
+    )
+
+
+def end_message(why: str) -> bytes:
+    """JSON that says that no more will come."""
+    return _json({"ended": why})
+
+
+def _json(content: dict) -> bytes:
+    return json.dumps(content, separators=(",", ":"), allow_nan=False).encode()
+
+
+def _person(person: LivePerson) -> dict:
+    return {
+        "person": person.person,
+        "pose2d": _whole(person.pose2d, 10),
+        "imputed": np.flatnonzero(person.imputed).tolist(),
+        "pose3d": _whole(person.pose3d, 1000),
+        "mesh": None if person.mesh is None else _whole(person.mesh, 1000),
+    }
+
+
+def _whole(points: np.ndarray, scale: float) -> list[int]:
+    """(N, D) -> N * D whole numbers."""
+    return np.round(points * scale).astype(int).ravel().tolist()
+
+
+def _jpeg(image: np.ndarray) -> str:
+    """A small copy of an RGB image, as base64 text."""
+    scale = min(1.0, IMAGE_SIDE / max(image.shape[:2]))
+    small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if scale < 1 else image
+    _, data = cv2.imencode(".jpg", small[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+    return base64.b64encode(data.tobytes()).decode("ascii")
