@@ -35,7 +35,8 @@ class Capture:
         self._source, self._stop, self._limit = source, stop, waiting
         self._waiting: deque[Captured] = deque()
         self._change = threading.Condition()
-        self._ended, self._error = False, None
+        self._ended = False
+        self._error: BaseException | None = None
 
     def frames(self) -> Generator[Captured, None, None]:
         """Yield the newest images, in order. Errors of the source come through, after the images before them."""
