@@ -63,32 +63,30 @@ def run(folder, monkeypatch):
 
 @pytest.fixture
 def press_ctrl_c(run):
-    """After this many frames on the page; the frames are kept."""
-    frames = []
+    """After this many frames; returns what the page got so far, and in the end all."""
+    messages = []
 
     def work(count):
         deadline = time.monotonic() + 60
-        while time.monotonic() < deadline:
-            found = re.search(r"http://\S+", run.lines[0]) if getattr(run, "lines", None) else None
-            if found:
-                break
+        while not getattr(run, "lines", None) and time.monotonic() < deadline:
             time.sleep(0.01)
-        after = -1
-        while len(frames) < count:
-            with urllib.request.urlopen(f"{found[0]}frame?after={after}", timeout=60) as answer:
-                frames.append(json.loads(answer.read()))
-            after = frames[-1]["number"]
-        os.kill(os.getpid(), signal.SIGINT)
+        address = re.search(r"http://\S+", run.lines[0])[0]
+        while not messages or "ended" not in messages[-1]:
+            after = messages[-1]["number"] if messages else -1
+            with urllib.request.urlopen(f"{address}frame?after={after}", timeout=60) as answer:
+                messages.append(json.loads(answer.read()))
+            if len(messages) == count:
+                os.kill(os.getpid(), signal.SIGINT)
 
     def after(count):
         threading.Thread(target=work, args=(count,), daemon=True).start()
-        return frames
+        return messages
 
     return after
 
 
 def test_ctrl_c_ends_the_session_and_writes_what_was_asked_for(run, press_ctrl_c, folder, capsys):
-    frames = press_ctrl_c(3)
+    messages = press_ctrl_c(3)
     code, lines = run(*FILM, "--output", "out.json", "new/out.html")
     assert code == 0
     assert re.fullmatch(r"live: http://127\.0\.0\.1:\d+/[\w-]{22}/ \(this computer only; Ctrl-C ends\)", lines[0])
@@ -99,7 +97,8 @@ def test_ctrl_c_ends_the_session_and_writes_what_was_asked_for(run, press_ctrl_c
     assert content["fps"] == 5
     numbers = content["persons"][0]["frames"]
     assert numbers == sorted(numbers)
-    assert {frame["number"] for frame in frames} <= set(numbers)
+    assert messages.pop() == {"ended": "film.mp4: stopped"}
+    assert {message["number"] for message in messages} <= set(numbers)
     assert len(numbers) < 100
     nose = np.array(content["persons"][0]["pose2d"])[:, content["joint_names"].index("Nose")]
     np.testing.assert_allclose(nose, np.tile([150, 60], (len(nose), 1)), atol=8)

@@ -24,12 +24,13 @@ class Shown:
 
 
 class Board:
-    """Holds one `Shown`; ended: why no more will come, None while more may."""
+    """Holds one `Shown`; ended: why no more will come, None while more may; asked: whether anybody ever asked for one."""
 
     def __init__(self):
         self._change = threading.Condition()
         self._shown: Shown | None = None
         self.ended: str | None = None
+        self.asked = False
 
     def publish(self, shown: Shown) -> None:
         """Replace what is held."""
@@ -46,6 +47,7 @@ class Board:
     def newer(self, number: int, seconds: float) -> Shown | None:
         """The newest frame, once its number exceeds this; None if there is none after that many seconds or `ended`."""
         with self._change:
+            self.asked = True
             self._change.wait_for(lambda: self.ended or self._has(number), seconds)
             return self._shown if self._has(number) else None
 

@@ -11,6 +11,7 @@ import secrets
 import socketserver
 import sys
 import threading
+import time
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -31,6 +32,9 @@ IDLE = 30.0
 
 LONGEST_POLL = 10.0
 """Seconds after which a request is answered although there is no new frame."""
+
+GOODBYE = 0.5
+"""Seconds for which a server goes on after the end of its board, so that open pages hear of it."""
 
 HEADERS = {
     "Cache-Control": "no-store",
@@ -64,6 +68,9 @@ class LiveServer:
         return self
 
     def __exit__(self, *error) -> None:
+        board = self._server.board
+        if board.ended and board.asked:
+            time.sleep(GOODBYE)
         self._server.shutdown()
         self._server.server_close()
 
