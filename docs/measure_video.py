@@ -72,7 +72,9 @@ def measured(scene: Scene, lifted: Path, lifter: Lifter) -> list[Errors]:
         frames = found["frame"][rows]
         true = 1000 * (joints[frames] - joints[frames][:, [HUMAN36M_17.root]])
         poses = {"": 1000 * found["pose3d"][rows], "exact_": 1000 * own.pose3d[frames]}
-        errors = {f"{name}{f.__name__}": float(f(p, true).mean()) for name, p in poses.items() for f in (mpjpe, pa_mpjpe)}
+        errors = {
+            f"{name}{f.__name__}": float(f(p, true).mean()) for name, p in poses.items() for f in (mpjpe, pa_mpjpe)
+        }
         results.append(
             Errors(
                 found=len(np.unique(frames)) / len(joints),
@@ -88,7 +90,15 @@ def measured(scene: Scene, lifted: Path, lifter: Lifter) -> list[Errors]:
 
 def predict(video: Path, lifted: Path, *options: str) -> None:
     """main/predict.py --video, as a user runs it."""
-    command = [sys.executable, str(ROOT / "main" / "predict.py"), "--video", str(video), "--output", str(lifted), *options]
+    command = [
+        sys.executable,
+        str(ROOT / "main" / "predict.py"),
+        "--video",
+        str(video),
+        "--output",
+        str(lifted),
+        *options,
+    ]
     subprocess.run(command, check=True)
 
 
@@ -128,7 +138,9 @@ def write_task(path: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Errors from rendered videos to 3D poses, against the truth.")
-    parser.add_argument("--mocap", type=Path, help="annotations that prepare_data.py mocap --fps 25 wrote, beside the crossing")
+    parser.add_argument(
+        "--mocap", type=Path, help="annotations that prepare_data.py mocap --fps 25 wrote, beside the crossing"
+    )
     parser.add_argument("--seconds", type=float, default=3.0, help="of each motion (default: 3)")
     parser.add_argument("--output", type=Path, required=True, help="folder for videos and results")
     args = parser.parse_args()
@@ -139,7 +151,11 @@ def main() -> None:
     scenes = [("crossing", crossing(body), ("--detector", str(task), "--max-persons", "2"))]
     if args.mocap:
         scenes += [(name, scene, ()) for name, scene in motions(body, args.mocap, args.seconds)]
-    print("| motion | found | 2D limbs px | 2D all px | person px | MPJPE / PA mm | from true 2D |\n| --- " + "| --- " * 6 + "|")
+    print(
+        "| motion | found | 2D limbs px | 2D all px | person px | MPJPE / PA mm | from true 2D |\n| --- "
+        + "| --- " * 6
+        + "|"
+    )
     for name, scene, options in scenes:
         video, lifted = args.output / f"{name}.mp4", args.output / f"{name}.npz"
         write_video(video, scene)

@@ -43,6 +43,28 @@ def save(path: str | Path, content: dict[str, Any], previous: Path | None = None
         temporary.write_bytes(data[:-2] + struct.pack("<H", len(comment)) + comment)
 
 
+SHARED = ("epoch", "seed", "log", "config", "scales", "joint_names", "versions", "model_state_dict")
+"""What a checkpoint holds for others than the run that wrote it."""
+
+
+def share(source: str | Path, path: str | Path) -> None:
+    """Write the weights of this project's checkpoint `source` alone, to pass on: no state of optimiser or run, and in half
+    precision but for batch statistics. That is a tenth of the size, and reads like any checkpoint.
+
+    UserError where `source` is damaged or is not of this project.
+    """
+    content = read(source)
+    if content.get("format") != FORMAT:
+        raise UserError(f"{source}: only checkpoints of this project can be written as .pth.tar")
+    weights = {
+        name: value.half()
+        if value.is_floating_point() and not name.endswith(("running_mean", "running_var"))
+        else value
+        for name, value in content["model_state_dict"].items()
+    }
+    save(path, {key: content[key] for key in SHARED if key in content} | {"model_state_dict": weights})
+
+
 def read(path: str | Path) -> dict[str, Any]:
     """The dict in a checkpoint of either format, on the CPU; UserError when it is damaged or asks for code to be run."""
     path = Path(path)

@@ -12,8 +12,8 @@ from lib.lifting import PRETRAINED
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        description="Export trained weights for programs without this project; docs/export.md shows how to use "
-        "the file. It is read again and compared with the network."
+        description="Export trained weights: the network for programs without this project, or the weights alone to pass "
+        "on; docs/export.md shows how to use the files."
     )
     add_weights_argument(parser, PRETRAINED)
     parser.add_argument(
@@ -21,7 +21,8 @@ def parse_arguments() -> argparse.Namespace:
         metavar="FILE",
         nargs="+",
         required=True,
-        help=".onnx (ONNX Runtime and others) or .pt2 (torch.export); several are possible",
+        help=".onnx (ONNX Runtime and others), .pt2 (torch.export) or .pth.tar (a checkpoint of the weights alone, in half "
+        "precision); several are possible",
     )
     add_traceback_argument(parser)
     return parser.parse_args()
@@ -29,14 +30,18 @@ def parse_arguments() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_arguments()
-    from lib.lifting.export import export  # here, for torch takes seconds, which --help does not need
-    from lib.lifting.lifter import load_model
+    from lib import checkpoint  # here, for torch takes seconds, which --help does not need
+    from lib.lifting.export import export
+    from lib.lifting.lifter import checkpoint_file, load_model
 
     model, faces = load_model(args.weights)
     for path in args.output:
-        difference = export(model, faces, path)
-        size = Path(path).stat().st_size / 2**20
-        print(f"{path}: {size:.1f} MiB, differs from the network by at most {difference:.1e} m")
+        if path.endswith(".pth.tar"):
+            checkpoint.share(checkpoint_file(args.weights), path)
+            about = "the weights alone, in half precision"
+        else:
+            about = f"differs from the network by at most {export(model, faces, path):.1e} m"
+        print(f"{path}: {Path(path).stat().st_size / 2**20:.1f} MiB, {about}")
 
 
 if __name__ == "__main__":

@@ -196,14 +196,22 @@ def load_model(weights: str | Path, smpl_dir: str | Path | None = None) -> tuple
     return model, faces
 
 
-def _load(weights: str | Path, smpl_dir: str | Path | None) -> tuple[nn.Module, tuple[np.ndarray, ...], ModelConfig]:
-    """As `load_model`, and the MODEL section that the network was trained with."""
-    cfg = Config(DATASET=DatasetConfig((), ()), TEST=TestConfig(weight_path=str(weights)))
+def checkpoint_file(weights: str | Path) -> Path:
+    """The checkpoint that `weights` means: a file, or the best or final one in a folder."""
     try:
-        path = find_weights(cfg)
+        return find_weights(_config_of(weights))
     except UserError:
         ours = " (this project's own belong there)" if Path(weights) == PRETRAINED else ""
         raise UserError(f"no .pth.tar file at {weights}{ours}; name a checkpoint with --weights PATH") from None
+
+
+def _config_of(weights: str | Path) -> Config:
+    return Config(DATASET=DatasetConfig((), ()), TEST=TestConfig(weight_path=str(weights)))
+
+
+def _load(weights: str | Path, smpl_dir: str | Path | None) -> tuple[nn.Module, tuple[np.ndarray, ...], ModelConfig]:
+    """As `load_model`, and the MODEL section that the network was trained with."""
+    path, cfg = checkpoint_file(weights), _config_of(weights)
 
     def scales_of_the_body():
         body = load_body(ROOT / cfg.MODEL.smpl_dir if smpl_dir is None else smpl_dir)

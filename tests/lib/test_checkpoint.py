@@ -16,8 +16,10 @@ from lib.checkpoint import load_state, load_weights, read, save
 from lib.errors import UserError
 from lib.graph.scales import GraphScale, build_scales, scales_from_state, scales_to_state
 from lib.joints import HUMAN36M_17, JointSet
+from lib.lifting.lifter import load_model
 from lib.models.hgn import HGN
 from tests.plain.hgn import PlainHGN, randomise
+from tests.tiny_weights import save_tiny_weights
 
 
 def _refusal(path) -> str:
@@ -548,3 +550,29 @@ def test_loading_copies_so_that_the_file_s_tensors_stay_apart(small_scales, smal
         for parameter in model.parameters():
             parameter.add_(1)
     assert all(torch.equal(v, state[k]) for k, v in small_hgn.state_dict().items())
+
+
+def test_shared_weights_predict_like_the_run_s_at_a_tenth_of_its_size(tmp_path):
+    source = save_tiny_weights(tmp_path / "run.pth.tar")
+    content = checkpoint.read(source)
+    run = {**content, "optim_state_dict": {"exp_avg": torch.ones(100_000)}, "random_state": torch.ones(5000)}
+    checkpoint.save(source, run)
+    checkpoint.share(source, tmp_path / "shared.pth.tar")
+    shared = checkpoint.read(tmp_path / "shared.pth.tar")
+    assert not {"optim_state_dict", "random_state"} & set(shared)
+    assert shared["config"] == content["config"]
+    for name, value in shared["model_state_dict"].items():
+        exact = content["model_state_dict"][name]
+        assert value.dtype == (exact.dtype if "running" in name or not exact.is_floating_point() else torch.half)
+        torch.testing.assert_close(value.to(exact.dtype), exact, rtol=1e-3, atol=1e-6)
+    assert (tmp_path / "shared.pth.tar").stat().st_size < source.stat().st_size / 4
+    pose2d = torch.rand(3, 17, 2)
+    poses = [load_model(path)[0].eval()(pose2d).pose3d for path in (source, tmp_path / "shared.pth.tar")]
+    torch.testing.assert_close(*poses, rtol=1e-2, atol=1e-3)
+
+
+def test_weights_of_the_release_are_not_shared_as_this_project_s(tmp_path):
+    torch.save({"epoch": 1, "model_state_dict": {"weight": torch.ones(2)}}, tmp_path / "released.pth.tar")
+    with pytest.raises(UserError, match="only checkpoints of this project"):
+        checkpoint.share(tmp_path / "released.pth.tar", tmp_path / "out.pth.tar")
+    assert not (tmp_path / "out.pth.tar").exists()
