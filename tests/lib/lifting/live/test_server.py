@@ -8,7 +8,9 @@ import subprocess
 import threading
 import time
 import urllib.parse
+import urllib.request
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -165,6 +167,21 @@ def test_the_end_comes_after_the_last_frame(get, board):
     board.end("film.mp4: the file ended")
     assert json.loads(get("frame?after=0")[2])["number"] == 1
     assert json.loads(get("frame?after=1")[2]) == {"ended": "film.mp4: the file ended"}
+
+
+def test_pages_that_are_open_hear_of_the_end_before_the_server_goes(board, monkeypatch):
+    heard = []
+
+    def ask(_):
+        with urllib.request.urlopen(f"{server.address}frame?after=1", timeout=20) as answer:
+            heard.append(json.loads(answer.read()))
+
+    monkeypatch.setattr(server_module, "time", SimpleNamespace(sleep=ask))
+    with LiveServer(live_page("film.mp4", FACES), board) as server:
+        board.publish(shown(1))
+        assert board.newer(0, 0) is not None
+        board.end("over")
+    assert heard == [{"ended": "over"}]
 
 
 def test_one_connection_carries_many_requests(get, board):
