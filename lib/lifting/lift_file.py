@@ -74,14 +74,18 @@ def open_lifter(request: Request) -> Lifter:
 
 
 def lift_file(request: Request, lifter: Lifter | None = None) -> Lifted:
-    """Lift what the request names and write its files; lifter: the one it asks for (`open_lifter`), if it is open already.
+    """Lift what the request names and write its files.
 
-    UserError where the input cannot be used, or a file cannot be written.
+    lifter: the one that the request asks for by weights, gpu and average_flip, where it is open already. UserError where the
+    input cannot be used, a body is to be fitted and is not there, or a file cannot be written.
     """
     if request.video and is_camera(str(request.video)):
         raise UserError(f"--video {request.video}: a camera or a stream needs --live")
     notes: list[str] = []
-    lifter = open_lifter(request) if lifter is None else lifter  # first: a video may take hours
+    if lifter is None:  # first: a video may take hours
+        lifter = open_lifter(request)
+    elif request.fit_body:
+        lifter.require_body()
     watch = Stopwatch()
     people = detected(request, watch, notes) if request.video else read(request, notes)
     footage = None

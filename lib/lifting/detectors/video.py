@@ -123,6 +123,14 @@ def frame_count(path: str | Path) -> int | None:
     return count if count > 0 else None
 
 
+def duration(path: str | Path) -> float | None:
+    """Seconds that a video takes according to the file, 0 for an image; None if unknown."""
+    if _read_image(path) is not None:
+        return 0.0
+    rate, count = video_rate(path), frame_count(path)
+    return count / rate if rate and count else None
+
+
 def video_rate(path: str | Path) -> float | None:
     """Frames per second of a video; None for an image or if neither the file nor its frames' times have it.
 

@@ -31,6 +31,9 @@ JSON: dict[str, tuple[Callable[[Any], bool], Callable[[Path, Any], Detections]]]
 }
 """Name -> (whether the parsed content is of this format, its reader); the first that fits is used."""
 
+START = 4096
+"""Bytes by which a file of keypoints is told from images and videos."""
+
 
 def load_detections(path: Path, joint_set: str | None = None) -> Detections:
     """What a file, or a folder of OpenPose files, holds; joint_set is only needed by CSV files that lack joints."""
@@ -51,6 +54,15 @@ def load_detections(path: Path, joint_set: str | None = None) -> Detections:
     if text.lstrip()[0] in "[{":
         return _from_json(path, parse_json(path, text))
     return tables.read_csv(path, text, joint_set)
+
+
+def begins_like_keypoints(path: Path) -> bool:
+    """Whether a file may hold keypoints: a folder, an array file, or text. Images and videos have zero bytes early on."""
+    if path.is_dir():
+        return True
+    with path.open("rb") as file:
+        start = file.read(START)
+    return start.startswith(tuple(BINARY)) or b"\0" not in start
 
 
 def _from_json(path: Path, content) -> Detections:
