@@ -24,10 +24,10 @@ SAMPLES = Path(__file__).resolve().parents[2] / "asset" / "samples"
 EXAMPLES = {
     "COCO, two people": ("coco_dataset.json", None, None, None),
     "AlphaPose": ("alphapose.json", 1280, 720, None),
-    "OpenPose, a folder": ("openpose/*.json", 1280, 720, None),
+    "MMPose": ("mmpose.json", 1280, 720, None),
     "a table (CSV)": ("human36.csv", 1280, 720, "human36"),
 }
-"""Name -> files in asset/samples, and where they do not have it: width and height of the images, joint set."""
+"""Name -> file in asset/samples, and where it does not have them: width and height of the images, joint set."""
 
 OFFERED = [ending for ending in WRITERS if ending not in (PAGE_ENDING, ".obj")]
 """Files to choose from. The page always comes; .obj, one file per frame, is for main/predict.py."""
@@ -36,11 +36,12 @@ PRESET = [".npz", ".bvh", ".glb"]
 
 STYLE = """
 .hgn-page { width: 100%; height: 640px; border: 1px solid #e5e7eb; border-radius: 8px; background: white; }
-.hgn-empty { display: grid; place-items: center; height: 640px; border: 1px dashed #9ca3af; border-radius: 8px; color: #6b7280; }
+.hgn-empty { display: grid; place-items: center; height: 640px; padding: 0 15%; border: 1px dashed #9ca3af; border-radius: 8px; }
+.hgn-empty { color: #6b7280; }
+.hgn-error { color: #b91c1c; font-weight: 600; }
 .hgn-lines { margin: 0; padding: 0; list-style: none; font-size: 13px; }
-.hgn-lines .warning { color: #b45309; }
 .hgn-lines li { margin: 0; }
-.hgn-lines .error { color: #b91c1c; font-weight: 600; }
+.hgn-lines .warning { color: #b45309; }
 """
 
 EMPTY = '<div class="hgn-empty">Drop a file on the left, or choose an example.</div>'
@@ -79,10 +80,23 @@ def build_page(sessions: Sessions) -> "Blocks":
     """Fields on the left, results on the right; an upload, an example and the button start a run."""
     import gradio as gr
 
-    def run(request: gr.Request, uploads, weights, width, height, joint_set, fps, endings, max_persons, *switches):
+    def run(
+        request: gr.Request,
+        upload,
+        weights,
+        width,
+        height,
+        joint_set,
+        fps,
+        endings,
+        max_persons,
+        one_person,
+        smooth,
+        fit_body,
+    ):
         size = (width or 0, height or 0) if width or height else None
-        choices = Choices(endings, weights, size, joint_set or None, fps, max_persons, *switches)
-        return shown_as(sessions.run(request.session_hash or "", uploads or [], choices))
+        choices = Choices(endings, weights, size, joint_set or None, fps, max_persons, one_person, smooth, fit_body)
+        return shown_as(sessions.run(request.session_hash or "", upload, choices))
 
     def end(request: gr.Request) -> None:
         sessions.end(request.session_hash or "")
@@ -93,19 +107,19 @@ def build_page(sessions: Sessions) -> "Blocks":
         )
         with gr.Row():
             with gr.Column(scale=1, min_width=320):
-                source = gr.File(label="Image, video or keypoints", file_count="multiple")
+                source = gr.File(label="Image, video or keypoints")
                 go = gr.Button("Lift", variant="primary")
                 examples_here = gr.Column()
                 with gr.Accordion("Files to download", open=False):
                     endings = gr.CheckboxGroup(
                         OFFERED, value=PRESET, show_label=False, info=f"{', '.join(NEED_BODY)} need a fitted body"
                     )
-                with gr.Accordion("Options", open=False):
+                with gr.Accordion("Options: image size, frame rate, people, body", open=False):
                     weights, about_images, about_people = option_fields(sessions.weights)
                 fields = [source, weights, *about_images, endings, *about_people]
                 with examples_here:
                     examples = gr.Examples(
-                        [[sorted(map(str, SAMPLES.glob(name))), *rest] for name, *rest in EXAMPLES.values()],
+                        [[str(SAMPLES / name), *rest] for name, *rest in EXAMPLES.values()],
                         [source, *about_images[:3]],
                         example_labels=list(EXAMPLES),
                         preload=False,
@@ -117,9 +131,10 @@ def build_page(sessions: Sessions) -> "Blocks":
                     gr.File(label="Download", file_count="multiple", interactive=False, visible=False),
                 ]
         for start in (go.click, source.upload, examples.load_input_event.then):
-            start(run, fields, results, api_name="lift" if start == go.click else False)
+            start(run, fields, results, api_name="lift" if start == go.click else False, concurrency_id="lift")
         source.clear(lambda: (None, None, ""), None, about_images[:3], api_name=False)  # the next file has others
         page.unload(end)
+    sessions.keep_present_files()
     return page
 
 
@@ -128,13 +143,12 @@ def option_fields(weights: list[str]) -> "tuple[Component, list[Component], list
     import gradio as gr
 
     network = gr.Dropdown(weights, value=weights[0], label="weights", visible=len(weights) > 1)
-    gr.Markdown("For keypoint files without them:")
     with gr.Row():
-        width = gr.Number(label="image width", info="pixels (--image-size)", precision=0, minimum=1, min_width=120)
-        height = gr.Number(label="image height", info="pixels", precision=0, minimum=1, min_width=120)
+        width = gr.Number(label="image width", info="--image-size W, for keypoint files", precision=0, min_width=120)
+        height = gr.Number(label="image height", info="--image-size H, pixels", precision=0, min_width=120)
     joint_set = gr.Dropdown(["", *JOINT_SETS], value="", label="keypoint convention", info="--joint-set")
     fps = gr.Number(label="frames per second", info="--fps; default: the video's, else 25")
-    persons = gr.Number(label="most persons", info="--max-persons", precision=0, minimum=1)
+    persons = gr.Number(label="most persons", info="--max-persons", precision=0)
     switches = [
         gr.Checkbox(label="one person", info="--one-person: the best detection of each frame"),
         gr.Checkbox(label="smooth", info="--smooth one-euro"),
@@ -144,16 +158,17 @@ def option_fields(weights: list[str]) -> "tuple[Component, list[Component], list
 
 
 def shown_as(result: Result) -> list:
-    """What the page's three result components show."""
+    """What the page's three result components show: the playing 3D or the error, the lines, the files."""
     import gradio as gr
 
-    document = html.escape(result.page)
-    # scripts of the page run in a place of their own, apart from this one
-    frame = f'<iframe class="hgn-page" sandbox="allow-scripts" srcdoc="{document}"></iframe>' if document else EMPTY
-    kinds = ("error", "warning", "skipped")
-    lines = [
-        f'<li class="{next((kind for kind in kinds if line.startswith(kind)), "")}">{html.escape(line)}</li>'
-        for line in result.lines
-    ]
+    if result.error:
+        shown = f'<div class="hgn-empty hgn-error">{html.escape(result.error)}</div>'
+    elif result.page:
+        # scripts of the page run in a place of their own, apart from this one
+        shown = f'<iframe class="hgn-page" sandbox="allow-scripts" srcdoc="{html.escape(result.page)}"></iframe>'
+    else:
+        shown = EMPTY
+    kinds = ["warning" if line.startswith(("warning:", "skipped:")) else "" for line in result.lines]
+    lines = [f'<li class="{kind}">{html.escape(line)}</li>' for kind, line in zip(kinds, result.lines, strict=True)]
     files = gr.File([str(path) for path in result.files], visible=bool(result.files))
-    return [frame, f'<ul class="hgn-lines">{"".join(lines)}</ul>', files]
+    return [shown, f'<ul class="hgn-lines">{"".join(lines)}</ul>', files]

@@ -2,7 +2,7 @@
 
 import shutil
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -51,68 +51,73 @@ class Choices:
 
 @dataclass(frozen=True)
 class Result:
-    """page: the web page (HTML) that plays, empty where there is none; lines: what to know about it, or the one error;
-    files: those to download; failed: whether it ended in an error."""
+    """error: the one line about what has to be put right, else empty; page: the web page (HTML) that plays, empty if too
+    large; lines: what to know about it; files: those to download."""
 
-    page: str
-    lines: list[str]
-    files: list[Path]
-    failed: bool = False
+    error: str = ""
+    page: str = ""
+    lines: list[str] = field(default_factory=list)
+    files: list[Path] = field(default_factory=list)
 
 
 @dataclass
 class _Session:
-    folders: list[Path] = field(default_factory=list)
+    """The folder of a tab's latest run, and the files that it has uploaded."""
+
+    folder: Path | None = None
     uploads: set[Path] = field(default_factory=set)
 
 
 class Sessions:
-    """The open networks, and the folders of the browser tabs that use them.
+    """The open networks, and the files of the browser tabs that use them: what a tab has uploaded and its latest results.
 
-    root: an existing folder in which every run gets one of its own; weights: the networks to choose from, opened at once.
-    UserError where one of them cannot be opened.
+    root: an existing folder, in which uploads are too; weights: the networks to choose from, opened at once. UserError where
+    one of them cannot be opened.
     """
 
     def __init__(self, root: Path, weights: Sequence[str | Path], settings: Settings):
         self._root, self._settings = root, settings
         device = choose_devices(settings.gpu)[0]
-        self._lifters = {str(path): Lifter(path, device) for path in weights}
+        names = [Path(path).name for path in weights]
+        names = names if len(set(names)) == len(names) else list(map(str, weights))
+        self._lifters = {name: Lifter(path, device) for name, path in zip(names, weights, strict=True)}
         self._open: dict[str, _Session] = {}
+        self._kept: set[Path] = set()
 
     @property
     def weights(self) -> list[str]:
-        """The networks to choose from."""
+        """The networks to choose from: names of their files or folders, whole paths where two have one name."""
         return list(self._lifters)
 
-    def run(self, session: str, uploads: Sequence[str], choices: Choices) -> Result:
-        """Lift one uploaded file, or several as a folder of OpenPose files; session: any name of the tab."""
+    def keep_present_files(self) -> None:
+        """Never remove the files that are there now, though tabs use them: the examples."""
+        self._kept = set(self._root.rglob("*"))
+
+    def run(self, session: str, upload: str | Path | None, choices: Choices) -> Result:
+        """Lift an uploaded file; session: a name of the tab."""
         here = self._open.setdefault(session, _Session())
-        here.uploads |= {Path(upload) for upload in uploads}
-        folder = Path(tempfile.mkdtemp(dir=self._root))
-        here.folders.append(folder)
+        _remove(here.folder)
+        here.folder = folder = Path(tempfile.mkdtemp(dir=self._root))
         try:
-            result = self._lift(uploads, choices, folder)
+            if upload is None:
+                raise UserError("drop an image, a video or a file of 2D keypoints first")
+            here.uploads.add(Path(upload))
+            result = self._lift(Path(upload), choices, folder)
         except UserError as error:
-            result = Result("", [f"error: {error}"], [], failed=True)
+            result = Result(error=_short(str(error), folder, upload))
         if self._open.get(session) is not here:  # the tab was closed meanwhile
-            shutil.rmtree(folder, ignore_errors=True)
-        hidden = [folder, *(Path(upload).parent for upload in uploads)]
-        return replace(result, lines=[_short(line, hidden) for line in result.lines])
+            _remove(folder)
+        return replace(result, lines=[_short(line, folder, upload) for line in result.lines])
 
     def end(self, session: str) -> None:
-        """Remove what a tab has left, and its uploads, unless another tab has uploaded the same."""
+        """Remove the files of a tab, except uploads that another tab has uploaded too."""
         ended = self._open.pop(session, _Session())
-        for folder in ended.folders:
-            shutil.rmtree(folder, ignore_errors=True)
-        in_use: set[Path] = set().union(*(other.uploads for other in self._open.values()))
-        for upload in ended.uploads - in_use:
-            if upload.is_relative_to(self._root):  # the examples stay
+        _remove(ended.folder)
+        for upload in ended.uploads.difference(self._kept, *(other.uploads for other in self._open.values())):
+            if upload.is_relative_to(self._root):
                 upload.unlink(missing_ok=True)
 
-    def _lift(self, uploads: Sequence[str], choices: Choices, folder: Path) -> Result:
-        if not uploads:
-            raise UserError("drop an image, a video or a file of 2D keypoints first")
-        source = Path(uploads[0]) if len(uploads) == 1 else _as_folder(uploads, folder / "frames")
+    def _lift(self, source: Path, choices: Choices, folder: Path) -> Result:
         page = folder / f"{source.stem}_3d{PAGE_ENDING}"
         outputs = [page, *(folder / f"{source.stem}_3d{ending}" for ending in choices.endings if ending != PAGE_ENDING)]
         notes: list[str] = []
@@ -123,7 +128,7 @@ class Sessions:
         if not shown:
             notes.append(f"the page takes {size:.0f} MB, too much to be shown here; download it")
         notes += [*lifted.notes, *lifted.report()[:-1]]  # the last line names the files, which are offered anyway
-        return Result(shown, notes, lifted.written)
+        return Result("", shown, notes, lifted.written)
 
     def _request(self, source: Path, outputs: list[Path], choices: Choices, notes: list[str]) -> Request:
         """The page's choices as options of main/predict.py; a line about a video that is cut is added to the notes."""
@@ -153,16 +158,13 @@ class Sessions:
         )
 
 
-def _as_folder(files: Sequence[str], folder: Path) -> Path:
-    """A new folder of links to the files."""
-    folder.mkdir()
-    for name, file in {Path(file).name: file for file in files}.items():
-        (folder / name).symlink_to(file)
-    return folder
+def _remove(folder: Path | None) -> None:
+    if folder is not None:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
-def _short(line: str, folders: Iterable[Path]) -> str:
-    """The line without the names of temporary folders."""
-    for folder in folders:
-        line = line.replace(f"{folder}/", "")
+def _short(line: str, folder: Path, upload: str | Path | None) -> str:
+    """The line with the bare names of files in the run's folder and of the upload."""
+    for hidden in (folder, Path(upload or folder).parent):
+        line = line.replace(f"{hidden}/", "")
     return line

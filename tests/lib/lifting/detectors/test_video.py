@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from lib.errors import UserError
-from lib.lifting.detectors.video import Reading, frame_count, image_size_of, numbered_frames, video_rate
+from lib.lifting.detectors.video import Reading, duration, frame_count, image_size_of, numbered_frames, video_rate
 
 
 @pytest.fixture
@@ -35,6 +35,7 @@ def test_size_rate_and_length_of_a_video(film):
     assert image_size_of(film) == (64, 48)
     assert frame_count(film) == 5
     assert video_rate(film) == pytest.approx(15)
+    assert duration(film) == pytest.approx(1 / 3)
 
 
 def test_an_image_is_one_frame_without_a_rate(tmp_path):
@@ -45,6 +46,7 @@ def test_an_image_is_one_frame_without_a_rate(tmp_path):
     np.testing.assert_array_equal(frame, np.full((30, 20, 3), (3, 2, 1)))
     assert image_size_of(path) == (20, 30)
     assert video_rate(path) is None
+    assert duration(path) == 0
 
 
 @pytest.mark.parametrize("content", [b"", b"no film", b"\x89PNG\r\n\x1a\n broken"])

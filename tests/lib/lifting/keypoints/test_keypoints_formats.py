@@ -6,11 +6,14 @@ import json
 import pickle
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from lib.errors import UserError
 from lib.joints import JOINT_SETS
+from lib.lifting.keypoints.formats import begins_like_keypoints
 from lib.lifting.keypoints.formats.body_parts import joint_names
 from lib.lifting.keypoints.readers import read_keypoints
 from tests import keypoint_files as files
@@ -335,3 +338,19 @@ def test_without_h5py_one_line_says_how_to_get_it(tmp_path, monkeypatch):
     monkeypatch.setattr(builtins, "__import__", without_h5py)
     with pytest.raises(UserError, match="h5py reads HDF5 files; install it: python -m pip install h5py"):
         read_keypoints(path)
+
+
+def test_keypoints_are_told_from_images_and_videos_by_how_the_file_begins(repository, tmp_path):
+    samples = repository / "asset" / "samples"
+    assert all(begins_like_keypoints(path) for path in samples.rglob("*"))
+    image = np.random.default_rng(0).integers(0, 255, (48, 64, 3), np.uint8)
+    for ending in (".png", ".jpg", ".bmp", ".webp", ".tiff"):
+        cv2.imwrite(str(tmp_path / f"image{ending}"), image)
+    for ending, codec in ((".mp4", "mp4v"), (".avi", "MJPG")):
+        writer = cv2.VideoWriter(str(tmp_path / f"video{ending}"), cv2.VideoWriter.fourcc(*codec), 20.0, (64, 48))
+        writer.write(image)
+        writer.release()
+    Image.fromarray(image).save(tmp_path / "image.gif")
+    found = list(tmp_path.iterdir())
+    assert len(found) == 8
+    assert not any(begins_like_keypoints(path) for path in found)
