@@ -12,7 +12,7 @@ from lib.joints.imputation import MIN_JOINTS
 from lib.lifting import DEFAULT_FPS, PRETRAINED
 from lib.lifting.footage import EMBEDDED_MEGABYTES
 from lib.lifting.request import Request
-from lib.lifting.writers import WRITERS
+from lib.lifting.writers import MESHES, WRITERS
 
 
 def parse_arguments() -> Request:
@@ -131,6 +131,12 @@ def parse_arguments() -> Request:
         action="store_true",
         help="fit an SMPL-style body to joints and meshes: one shape per person, joint rotations, bones of constant length "
         "(docs/body.md)",
+    )
+    parser.add_argument(
+        "--mesh",
+        choices=MESHES,
+        help="what .html, .png, .gif, .mp4, .glb and .obj show: coarse, the network's mesh of about 80 vertices, or body, the "
+        "shaded skin of --fit-body (about 6,900 vertices; default with --fit-body)",
     )
     parser.add_argument(
         "--average-flip",

@@ -1,6 +1,7 @@
 """A small SMPL-format body for tests: 24 joints and one closed surface of 898 vertices, in numpy arrays only. And the built-in
 body, made once."""
 
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -99,6 +100,14 @@ def tiny_body() -> BodyModel:
 def builtin_body() -> BodyModel:
     """The built-in body; no test changes its arrays."""
     return build_builtin_body()
+
+
+def skinnable_body() -> BodyModel:
+    """The tiny body without pose blend shapes, which no skin in a file holds, and with SMPL's four joints per vertex at most."""
+    body = tiny_body()
+    weights = body.lbs_weights.copy()
+    np.put_along_axis(weights, np.argsort(weights, axis=1)[:, :-4], 0.0, axis=1)
+    return replace(body, posedirs=0 * body.posedirs, lbs_weights=weights / weights.sum(1, keepdims=True))
 
 
 def resting_body(frames: int) -> FittedBody:

@@ -128,7 +128,7 @@ def lift_people(
     if request.fit_body:
         sequences = [lifter.fit(sequence) for sequence in sequences]
         watch.lap("fitted")
-    written = write(request.outputs, sequences, footage, notes)
+    written = write(request.outputs, sequences, footage, notes, request.mesh)
     watch.lap("written")
     if request.video:
         notes.append(f"time: {watch}")
@@ -204,15 +204,21 @@ def located(sequences: list[PoseSequence], camera: tuple[float, ...], notes: lis
     return found
 
 
-def write(paths: list[Path], sequences: list[PoseSequence], footage: Footage | None, notes: list[str]) -> list[Path]:
-    """Write the files; returns all paths. Lines about new folders and large pages are added to the notes."""
+def write(
+    paths: list[Path], sequences: list[PoseSequence], footage: Footage | None, notes: list[str], mesh: str | None = None
+) -> list[Path]:
+    """Write the files; returns all paths. Lines about new folders and the sizes of pages are added to the notes.
+
+    mesh: as in `write_poses`.
+    """
     written = []
     for path in paths:
         if not path.parent.exists():
             notes.append(f"created the folder {path.parent}")
-        written += write_poses(path, sequences, footage)
-        if footage and footage.embedded_bytes and path.suffix.lower() == ".html":
-            notes.append(f"{path}: {path.stat().st_size / 1e6:.1f} MB with images of the video")
+        written += write_poses(path, sequences, footage, mesh)
+        if path.suffix.lower() == ".html":
+            images = " with images of the video" if footage and footage.embedded_bytes else ""
+            notes.append(f"{path}: {path.stat().st_size / 1e6:.2f} MB{images}")
     return written
 
 

@@ -10,7 +10,7 @@ from lib.joints import HUMAN36M_17
 from lib.joints.imputation import MIN_JOINTS
 from lib.joints.plausible_pose import MIN_KNOWN
 from lib.lifting import FPS_RANGE, MAX_IMAGE_SIDE, PRETRAINED
-from lib.lifting.writers import NEED_BODY, check_output, ending_of
+from lib.lifting.writers import BODY, NEED_BODY, check_output, ending_of
 
 MAX_EMBEDDED = 500.0
 """MB of images in a page; browsers fail on much more."""
@@ -55,6 +55,7 @@ class Request:
     min_joints: int = MIN_JOINTS
     smooth: str | None = None
     fit_body: bool = False
+    mesh: str | None = None
     average_flip: bool = False
     gpu: str | None = None
 
@@ -69,6 +70,8 @@ class Request:
             if self.video is None and given[name] is not None:
                 raise UserError(f"{_option(name)} belongs to --video, which is not given")
         self._check_live()
+        if self.mesh == BODY and not self.fit_body:
+            raise UserError(f"--mesh {BODY} shows a fitted body; add --fit-body")
         if self.embed_video is not None and not 0 < self.embed_video <= MAX_EMBEDDED:
             raise UserError(f"--embed-video {self.embed_video:g}: must be above 0 and at most {MAX_EMBEDDED:g} MB")
         if self.clip and not 0 <= self.clip[0] < self.clip[1] < math.inf:

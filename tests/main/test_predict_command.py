@@ -227,7 +227,7 @@ def test_a_video_is_lifted_with_a_detector(run, tmp_path, capsys):
     nose = np.array(content["persons"][0]["pose2d"])[:, content["joint_names"].index("Nose")]
     np.testing.assert_allclose(nose, [(150 + 5 * t, 60) for t in range(4)], atol=8)
     assert run("--video", "video.mp4", "--detector", "pose.onnx", "--embed-video", "--output", "o.html", "o.png") == 0
-    assert re.search(r"o\.html: \d\.\d MB with images of the video", capsys.readouterr().err)
+    assert re.search(r"o\.html: \d\.\d+ MB with images of the video", capsys.readouterr().err)
     assert (tmp_path / "o.html").read_text().count('"/9j/') == 4  # JPEG images, one per frame
     assert run("--video", "video.mp4", "--detector", "pose.onnx", "--clip", 0.05, 0.11, "--output", "o.json") == 0
     assert json.loads((tmp_path / "o.json").read_text())["persons"][0]["frames"] == [1, 2]
@@ -259,6 +259,7 @@ def test_a_video_is_lifted_with_a_detector(run, tmp_path, capsys):
         (("--input", "SAMPLES/coco.npz", "--detector", "d.onnx", "--output", "o.npz"), "--detector belongs to --video"),
         (("--input", "SAMPLES/coco.npz", "--embed-video", "--output", "o.html"), "--embed-video belongs to --video, which"),
         (("--video", "v.mp4", "--embed-video", 0, "--output", "o.html"), "--embed-video 0: must be above 0 and at most 500"),
+        (("--input", "SAMPLES/coco.npz", "--mesh", "body", "--output", "o.html"), "--mesh body shows a fitted body; add --fit"),
         (("--video", "v.mp4", "--clip", 3, 2, "--output", "o.npz"), "--clip START END: two times in seconds, the second"),
         (("--video", "v.mp4", "--detector", "yolo", "--output", "o.npz"), "--detector yolo: unknown; use mediapipe, rtm"),
         (("--input", "SAMPLES/coco.npz", "--image", "weights/best.pth.tar", "--output", "o.npz"), "neither as an image nor as"),
@@ -288,15 +289,13 @@ def test_a_body_is_fitted_only_where_the_weights_meshes_are_its_own(run, samples
 def test_bodies_of_two_people_are_written_and_reported(run, samples, tmp_path, capsys):
     code = run(
         "--weights", PRETRAINED, "--input", samples / "coco.npz", "--joint-set", "coco", "--fit-body",
-        "--smooth", "one-euro", "--output", "o.npz", "o.json",
+        "--smooth", "one-euro", "--output", "o.npz", "o.json", "o.html",
     )  # fmt: skip
     assert code == 0
-    assert (
-        len(
-            re.findall(r"body: residual \d+\.\d mm, \d+\.\d mm in the worst frame, height 1\.", capsys.readouterr().out)
-        )
-        == 2
-    )
+    shown = capsys.readouterr()
+    assert len(re.findall(r"body: residual \d+\.\d mm, \d+\.\d mm in the worst frame, height 1\.", shown.out)) == 2
+    assert re.search(r"o\.html: 0\.\d+ MB\n", shown.err)
+    assert (tmp_path / "o.html").read_text().count('"body":{"model":0') == 2  # --fit-body alone shows the skin
     persons = json.loads((tmp_path / "o.json").read_text())["persons"]
     with np.load(tmp_path / "o.npz") as z:
         rows = len(z["frame"])

@@ -1,6 +1,7 @@
 """Predictions as files for people's own programs; the ending of the file name chooses the format."""
 
 from pathlib import Path
+from typing import Any
 
 from lib.errors import UserError
 from lib.lifting.footage import Footage
@@ -12,9 +13,12 @@ from lib.lifting.writers.glb import write_glb
 from lib.lifting.writers.html import write_html
 from lib.lifting.writers.obj import write_obj
 from lib.lifting.writers.png import write_png
+from lib.lifting.writers.skin import BODY, MESHES, shown_mesh
 from lib.lifting.writers.tables import write_csv, write_json, write_npz
 from lib.lifting.writers.trc import write_trc
 from lib.lifting.writers.video import write_gif, write_mp4
+
+__all__ = ["BODY", "MESHES", "check_output", "ending_of", "write_poses"]
 
 WRITERS = {
     ".npz": write_npz,
@@ -44,7 +48,10 @@ def ending_of(path: str | Path) -> str | None:
 
 
 SHOWS_IMAGES = (".png", ".gif", ".mp4", ".html")
-"""The endings whose function also takes the images that people were found in: function(path, sequences, footage)."""
+"""The endings whose function also takes the images that people were found in: function(path, sequences, footage=footage)."""
+
+SHOWS_MESHES = (*SHOWS_IMAGES, ".glb", ".obj")
+"""The endings whose function also takes which mesh to show: function(path, sequences, mesh=mesh)."""
 
 
 def check_output(path: str | Path) -> Path:
@@ -55,11 +62,14 @@ def check_output(path: str | Path) -> Path:
     return path
 
 
-def write_poses(path: str | Path, sequences: list[PoseSequence], footage: Footage | None = None) -> list[Path]:
+def write_poses(
+    path: str | Path, sequences: list[PoseSequence], footage: Footage | None = None, mesh: str | None = None
+) -> list[Path]:
     """Write the persons' sequences in the format that the ending of `path` names; returns the files written.
 
-    footage: the images that they were found in, for formats that show them (SHOWS_IMAGES). All sequences have one joint
-    set, fps and image size. Some formats write several files beside `path`: .obj one per frame, .bvh and .trc one per person.
+    footage: the images that they were found in, for formats that show them (SHOWS_IMAGES). mesh: "coarse" or "body", for
+    those in SHOWS_MESHES; None: the body where one was fitted. All sequences have one joint set, fps and image size. Some
+    formats write several files beside `path`: .obj one per frame, .bvh and .trc one per person.
     UserError for an unknown ending, nothing to write, or a place that cannot be written.
     """
     path = check_output(path)
@@ -67,8 +77,10 @@ def write_poses(path: str | Path, sequences: list[PoseSequence], footage: Footag
         raise UserError(f"{path}: there is no person to write; check that the input has detections")
     ending = ending_of(path)
     assert ending is not None  # check_output has refused unknown ones
-    more = (footage,) if footage is not None and ending in SHOWS_IMAGES else ()
+    more: dict[str, Any] = {"mesh": shown_mesh(sequences, mesh, path)} if ending in SHOWS_MESHES else {}
+    if footage is not None and ending in SHOWS_IMAGES:
+        more["footage"] = footage
     try:
-        return WRITERS[ending](path, sequences, *more)
+        return WRITERS[ending](path, sequences, **more)
     except OSError as error:
         raise UserError(f"{path}: cannot be written ({error.strerror or error}); choose another place") from error

@@ -135,7 +135,8 @@ class View3d {
     canvas.addEventListener("dblclick", () => { this.view = { ...View3d.home }; this.draw(); });
   }
 
-  // bounds: of what is shown; figures: [{ pose3d, mesh or null, faces, imputed, label or null, skeleton: whether to draw it }]
+  // bounds: of what is shown; figures: [{ pose3d, mesh or null, faces, body or nothing (a posed one of page_body.js), imputed,
+  // label or null, skeleton: whether to draw it }]
   show(bounds, figures) {
     Object.assign(this, { bounds, figures });
     this.draw();
@@ -146,6 +147,8 @@ class View3d {
     if (!this.bounds) return;
     const at = this.projection(width, height);
     this.drawGround(pen, at);
+    const bodies = this.figures.map(({ body }) => body).filter((body) => body);
+    if (bodies.length) skinned.draw(pen, width, height, window.devicePixelRatio || 1, bodies, at, this.turning());
     for (const { pose3d, mesh, faces, imputed, label, skeleton } of this.figures) {
       const joints = triples(pose3d, at);
       if (mesh) drawMesh(pen, triples(mesh, at), faces);
@@ -154,15 +157,22 @@ class View3d {
     }
   }
 
-  // -> (x, y, z) -> [canvas x, canvas y, depth]; the viewpoint goes round the vertical axis by yaw and up by pitch
-  projection(width, height) {
-    const { yaw, pitch, zoom } = this.view, { centre, reach } = this.bounds;
+  // -> (x, y, z) -> the same from the viewpoint, which goes round the vertical axis by yaw and up by pitch
+  turning() {
+    const { yaw, pitch } = this.view;
     const cy = Math.cos(yaw), sy = Math.sin(yaw), cp = Math.cos(pitch), sp = Math.sin(pitch);
-    const most = zoom * 0.42 * Math.min(width, height) / reach;
     return (x, y, z) => {
-      x -= centre[0]; y -= centre[1]; z -= centre[2];
-      [x, z] = [x * cy - z * sy, x * sy + z * cy];
-      [y, z] = [y * cp - z * sp, y * sp + z * cp];
+      const depth = x * sy + z * cy;
+      return [x * cy - z * sy, y * cp - depth * sp, y * sp + depth * cp];
+    };
+  }
+
+  // -> (x, y, z) -> [canvas x, canvas y, depth]
+  projection(width, height) {
+    const { centre, reach } = this.bounds, turn = this.turning();
+    const most = this.view.zoom * 0.42 * Math.min(width, height) / reach;
+    return (x, y, z) => {
+      [x, y, z] = turn(x - centre[0], y - centre[1], z - centre[2]);
       const scale = most * 5 * reach / Math.max(5 * reach + z, 0.1 * reach);
       return [width / 2 + scale * x, height / 2 + scale * y, z];
     };

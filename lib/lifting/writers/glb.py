@@ -4,7 +4,7 @@ Metres, Y up. Each object is a skin in which every vertex has a joint of its own
 the file grows linearly with them (morph targets would grow with their square). Format: Khronos, glTF 2.0 specification,
 sections 3.6 (accessors), 3.7 (meshes, skins), 3.11 (animations) and 4 (GLB).
 
-Where a body was fitted the file has that body instead: all its vertices, skinned to its joints, which turn. Pose blend
+With the mesh "body" the file has the fitted body instead: all its vertices, skinned to its joints, which turn. Pose blend
 shapes, some millimetres, have no place in a skin and are missing.
 """
 
@@ -23,6 +23,8 @@ from lib.joints import JointSet
 from lib.lifting.pose_sequence import PoseSequence
 from lib.lifting.writers.body_motion import Y_UP, joint_names
 from lib.lifting.writers.geometry import placements, timeline
+from lib.lifting.writers.skin import BODY, COARSE
+from lib.lifting.writers.surface import vertex_normals
 
 FLOAT, UINT16, UINT32 = 5126, 5123, 5125
 ARRAY_BUFFER, ELEMENT_ARRAY_BUFFER = 34962, 34963
@@ -36,13 +38,13 @@ HUMANOID = (
 """VRM's and Unity's names of SMPL's joints, by which programs map a skeleton to their own."""
 
 
-def write_glb(path: Path, sequences: list[PoseSequence]) -> list[Path]:
+def write_glb(path: Path, sequences: list[PoseSequence], mesh: str = COARSE) -> list[Path]:
     """One file with all persons: nodes `person_N_mesh` (the finest mesh, if any) and `person_N_skeleton`; or `person_N_body`
     with the bones hips, spine, leftUpperLeg, ... (with `_N` after each where there are several persons)."""
     builder = _Builder(seconds=timeline(sequences)[0] / sequences[0].fps)
     for s, offset in zip(sequences, placements(sequences), strict=True):
         seconds = s.frames / s.fps
-        if s.body is not None:
+        if mesh == BODY:
             builder.add_body(s, offset, f"_{s.person}" if len(sequences) > 1 else "", seconds)
             continue
         if s.meshes:
@@ -86,16 +88,6 @@ def strongest_weights(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     kept = np.take_along_axis(weights, joints, axis=1)
     kept = (kept / kept.sum(1, keepdims=True)).astype(np.float32)
     return np.where(kept > 0, joints, 0).astype(np.uint16), kept
-
-
-def vertex_normals(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
-    """(V, 3) float32 of length 1: means of the faces' normals, weighted by area."""
-    corners = vertices[faces]
-    across = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    normals = np.zeros_like(vertices, np.float64)
-    np.add.at(normals, faces, across[:, None])
-    length = np.linalg.norm(normals, axis=-1, keepdims=True)
-    return np.where(length > 0, normals / np.maximum(length, 1e-30), [0.0, 1.0, 0.0]).astype(np.float32)
 
 
 def _continuous(quaternions: np.ndarray) -> np.ndarray:

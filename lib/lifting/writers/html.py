@@ -1,7 +1,8 @@
-"""One web page (.html) that needs no network and no WebGL: turn, zoom and play the skeletons and meshes.
+"""One web page (.html) that needs no network and no WebGL: turn, zoom and play the skeletons and meshes, or skinned bodies.
 
-The page is `page.html` beside this file, about 13 KB with its own projection onto a 2D canvas (`drawing.js`): plotly.js, the
-library that would do the same, adds 4.8 MB to every page and leaves slider, persons and 2D input to be written all the same.
+The page is `page.html` beside this file, with its own projection onto a 2D canvas (`drawing.js`), and `page_body.js`, which poses
+and shades bodies: 30 KB together. plotly.js and three.js, libraries that would do some of this, add 4.8 and 0.7 MB to every page
+and leave slider, persons and 2D input to be written all the same.
 """
 
 import base64
@@ -11,17 +12,22 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from scipy.spatial.transform import Rotation
 
 from lib.evaluation.style import GRID, SIDE_COLOURS, bone_sides
 from lib.files import replacing
+from lib.lifting.fitted_body import FittedBody
 from lib.lifting.footage import Footage
 from lib.lifting.pose_sequence import PoseSequence
 from lib.lifting.writers.geometry import placements, timeline
-from lib.lifting.writers.scene import box_2d
+from lib.lifting.writers.glb import strongest_weights
+from lib.lifting.writers.scene import Scene, box_2d
+from lib.lifting.writers.skin import BODY, COARSE
 from lib.lifting.writers.web_page import fill_page
+from smplpytorch.smplpytorch.body_model import BodyModel
 
 TEMPLATE = Path(__file__).with_name("page.html")
-
+BODY_SCRIPT = Path(__file__).with_name("page_body.js")
 
 IMAGE_SIDES = (240, 480)
 """Smallest and largest longer side of an embedded image, pixels."""
@@ -32,11 +38,18 @@ BYTES_PER_PIXEL = 0.17
 JPEG_QUALITY = 60
 
 
-def write_html(path: Path, sequences: list[PoseSequence], footage: Footage | None = None) -> list[Path]:
+def write_html(
+    path: Path, sequences: list[PoseSequence], footage: Footage | None = None, mesh: str = COARSE
+) -> list[Path]:
     """The page with all persons; 3D is stored in whole millimetres, 2D in tenths of a pixel.
 
-    Of footage, small images are embedded, as many as its `embedded_bytes` have room for.
+    Of footage, small images are embedded, as many as its `embedded_bytes` have room for. Bodies are stored as rest pose,
+    skinning weights and rotations per frame (`stored_body`), and the page poses them, without pose blend shapes.
     """
+    skinned = mesh == BODY
+    points = Scene(sequences, mesh).points()
+    models = {id(s.body.model): s.body.model for s in sequences if skinned and s.body is not None}
+    numbers = {key: number for number, key in enumerate(models)}
     images = embedded_images(sequences, footage) if footage is not None and footage.embedded_bytes else {}
     low, high = ((0, 0), sequences[0].image_size) if images else box_2d(sequences)
     low, high = np.asarray(low), np.asarray(high)
@@ -50,7 +63,9 @@ def write_html(path: Path, sequences: list[PoseSequence], footage: Footage | Non
         "colours": [SIDE_COLOURS[side] for side in bone_sides(sequences[0].joint_set)],
         "sideColours": SIDE_COLOURS,
         "grid": round(GRID * 1000),
+        "room": [_whole(points.min(0), 1000), _whole(points.max(0), 1000)],
         "images": images,
+        "models": [stored_model(model) for model in models.values()],
         "persons": [
             {
                 "person": s.person,
@@ -60,17 +75,52 @@ def write_html(path: Path, sequences: list[PoseSequence], footage: Footage | Non
                 "pose3d": _rows(s.pose3d + offset, 1000),
                 "pose2d": _rows(s.pose2d, 10),
                 "imputed": [np.flatnonzero(row).tolist() for row in s.imputed],
-                "mesh": _rows(s.meshes[-1] + offset, 1000) if s.meshes else None,
-                "faces": np.asarray(s.faces[-1]).tolist() if s.meshes else [],
+                "mesh": _rows(s.meshes[-1] + offset, 1000) if s.meshes and not skinned else None,
+                "faces": np.asarray(s.faces[-1]).tolist() if s.meshes and not skinned else [],
+                "body": stored_body(s.body, offset, numbers[id(s.body.model)]) if skinned and s.body else None,
             }
             for s, offset in zip(sequences, placements(sequences), strict=True)
         ],
     }
     content = json.dumps(data, separators=(",", ":"), allow_nan=False)
-    page = fill_page(TEMPLATE, title=html.escape(_printable(path.stem)), data=content)
+    script = BODY_SCRIPT.read_text(encoding="utf-8")
+    page = fill_page(TEMPLATE, title=html.escape(_printable(path.stem)), body=script, data=content)
     with replacing(path) as temporary:
         temporary.write_text(page, encoding="utf-8")
     return [path]
+
+
+def stored_model(model: BodyModel) -> dict:
+    """What persons with one body model have in common: faces, parents, and four joints and weights a vertex, which sum to 255."""
+    joints, weights = strongest_weights(model.lbs_weights)
+    parts = np.rint(255 * weights).astype(int)
+    parts[:, 0] += 255 - parts.sum(1)  # the largest takes what rounding leaves
+    return {
+        "faces": _text(model.faces, "<u2"),
+        "parents": model.parents.tolist(),
+        "joints": _text(joints, "u1"),
+        "weights": _text(parts, "u1"),
+    }
+
+
+def stored_body(body: FittedBody, offset: np.ndarray, model: int) -> dict:
+    """One person's body, moved by offset (T, 1, 3) metres: rest pose in 0.1 mm, rotation vectors in 0.1 mrad, places in mm.
+
+    model: number of its `stored_model`.
+    """
+    turns = Rotation.from_rotvec(body.pose.reshape(-1, 3)).as_rotvec()  # at most half a turn
+    return {
+        "model": model,
+        "rest": _text(np.round(1e4 * body.rest_vertices), "<i2"),
+        "joints": np.round(1000 * body.rest_joints, 1).tolist(),
+        "pose": _text(np.round(1e4 * turns), "<i2"),
+        "transl": np.round(1000 * (body.transl + offset[:, 0]), 1).tolist(),
+    }
+
+
+def _text(array: np.ndarray, kind: str) -> str:
+    """The array as base64 text of numbers of this dtype."""
+    return base64.b64encode(np.ascontiguousarray(array, np.dtype(kind)).tobytes()).decode("ascii")
 
 
 def embedded_images(sequences: list[PoseSequence], footage: Footage) -> dict[int, str]:

@@ -16,13 +16,14 @@ from lib.lifting.writers.drawing import (
     draw_ground,
     draw_image,
     draw_legend,
-    draw_meshes,
     draw_skeleton,
     draw_text,
     ground,
 )
 from lib.lifting.writers.geometry import timeline
-from lib.lifting.writers.scene import Figure, Scene
+from lib.lifting.writers.overlay import Overlay
+from lib.lifting.writers.scene import Figure, Scene, draw_people
+from lib.lifting.writers.skin import COARSE
 
 SHEET_FRAMES = 8
 """Frames on a sheet, evenly spaced over the sequence."""
@@ -42,26 +43,48 @@ LABELS, HEADER, FOOTER, GAP = 84, 30, 34, 6
 
 @dataclass(frozen=True)
 class Row:
-    """One row of the sheet: its name, azimuth in radians (None: the 2D input), and what it shows."""
+    """One row of the sheet: its name, azimuth in radians (None: the 2D input), and what it shows.
+
+    over_image: the mesh or skin, projected onto the image.
+    """
 
     name: str
     azimuth: float | None
     skeleton: bool = True
     mesh: bool = False
+    over_image: bool = False
 
 
-ROWS = (
-    Row("2D input", None),
-    Row("front", 0.0),
-    Row("side", float(np.deg2rad(70))),
-    Row("mesh", 0.0, skeleton=False, mesh=True),
-)
+@dataclass(frozen=True)
+class Moment:
+    """One frame: its number, the persons in it, and its image, where there is one."""
+
+    frame: int
+    figures: list[Figure]
+    image: np.ndarray | None
 
 
-def write_png(path: Path, sequences: list[PoseSequence], footage: Footage | None = None) -> list[Path]:
+SIDE = float(np.deg2rad(70))
+ROWS = (Row("2D input", None), Row("front", 0.0), Row("side", SIDE))
+MESH_ROWS = (Row("mesh", 0.0, skeleton=False, mesh=True),)
+SKIN_ROWS = (Row("body", 0.0, skeleton=False, mesh=True), Row("body", SIDE, skeleton=False, mesh=True))
+IMAGE_ROWS = (Row("in image", None, over_image=True),)
+
+
+def rows_of(scene: Scene, images: bool) -> tuple[Row, ...]:
+    """The rows for a scene, with or without images."""
+    if scene.skinned:
+        return ROWS[:1] + (IMAGE_ROWS if images else ()) + ROWS[1:] + SKIN_ROWS
+    return ROWS + (MESH_ROWS if any(s.meshes for s in scene.sequences) else ())
+
+
+def write_png(
+    path: Path, sequences: list[PoseSequence], footage: Footage | None = None, mesh: str = COARSE
+) -> list[Path]:
     """A row each for the 2D input (over the images of `footage`), the skeleton from the front and from the side, and the
-    finest mesh, if there is one; a column for each of at most SHEET_FRAMES frames."""
-    ok, data = cv2.imencode(".png", cv2.cvtColor(contact_sheet(sequences, footage), cv2.COLOR_RGB2BGR))
+    finest mesh, if there is one, or the skin, also projected onto the images; a column for each of at most SHEET_FRAMES
+    frames."""
+    ok, data = cv2.imencode(".png", cv2.cvtColor(contact_sheet(sequences, footage, mesh), cv2.COLOR_RGB2BGR))
     if not ok:
         raise RuntimeError("OpenCV could not encode a PNG")
     with replacing(path) as temporary:
@@ -69,28 +92,27 @@ def write_png(path: Path, sequences: list[PoseSequence], footage: Footage | None
     return [path]
 
 
-def contact_sheet(sequences: list[PoseSequence], footage: Footage | None = None) -> np.ndarray:
+def contact_sheet(sequences: list[PoseSequence], footage: Footage | None = None, mesh: str = COARSE) -> np.ndarray:
     """The sheet as an RGB image (H, W, 3) uint8; for a single frame the views are columns."""
-    scene, frames = Scene(sequences), timeline(sequences)
+    scene, frames = Scene(sequences, mesh), timeline(sequences)
     chosen = frames[np.unique(np.linspace(0, len(frames) - 1, SHEET_FRAMES).round().astype(int))]
-    people = [scene.figures(frame) for frame in chosen]
-    rows = [row for row in ROWS if not row.mesh or any(s.meshes for s in sequences)]
-    lines = ground(scene.points(), room=2.0)
-    images: list[np.ndarray | None] = [None] * len(chosen)
-    if footage is not None:
-        images = list(footage.images(chosen))
-    boxes = [_boxes(row, people) for row in rows]
+    images = [None] * len(chosen) if footage is None else footage.images(chosen)
+    pairs = zip(chosen.tolist(), images, strict=True)
+    moments = [Moment(frame, scene.figures(frame), image) for frame, image in pairs]
+    rows = rows_of(scene, footage is not None)
+    lines, overlay = ground(scene.points(), room=2.0), Overlay(sequences)
+    boxes = [_boxes(row, moments) for row in rows]
     sizes = np.array([(high - low).max(0) for low, high in boxes])  # (rows, 2), each row's largest box
     if len(chosen) == 1:
         columns = [min(MAX_CELL[0], int(MAX_CELL[1] * w / h)) for w, h in sizes]
         shapes = [(width, MAX_CELL[1]) for width in columns]
         parts = zip(rows, shapes, sizes, boxes, strict=True)
-        line = [_cells(*part, people, lines, images)[0] for part in parts]
+        line = [_cells(*part, moments, lines, overlay)[0] for part in parts]
         return _assembled([line], [f"frame {chosen[0]}"], [row.name for row in rows])
     width = int(min(SHEET_WIDTH / len(chosen), MAX_CELL[0], (MAX_CELL[1] * sizes[:, 0] / sizes[:, 1]).max()))
     shapes = [(width, int(min(MAX_CELL[1], width * h / w))) for w, h in sizes]
     parts = zip(rows, shapes, sizes, boxes, strict=True)
-    cells = [_cells(*part, people, lines, images) for part in parts]
+    cells = [_cells(*part, moments, lines, overlay) for part in parts]
     return _assembled(cells, [row.name for row in rows], [f"frame {frame}" for frame in chosen])
 
 
@@ -116,21 +138,24 @@ def _cells(
     shape: tuple[int, int],
     size: np.ndarray,
     boxes: tuple[np.ndarray, np.ndarray],
-    people: list[list[Figure]],
+    moments: list[Moment],
     lines: np.ndarray,
-    images: list[np.ndarray | None],
+    overlay: Overlay,
 ) -> list[np.ndarray]:
     """Images (height, width, 3) of every frame as the row shows it, all at one scale.
 
     shape: (width, height) of a cell; size (2,): of the largest box; boxes: corners as from `_boxes`.
     """
     cells = []
-    for figures, image, low, high in zip(people, images, *boxes, strict=True):
+    for moment, low, high in zip(moments, *boxes, strict=True):
         middle, cell = (low + high) / 2, canvas(*shape)
         window = Window.around(middle - size / 2, middle + size / 2, shape)
-        if row.azimuth is None and image is not None:
-            draw_image(cell, image, window)
-        _draw_cell(cell, row, figures, lines, window)
+        if row.azimuth is None and moment.image is not None:
+            draw_image(cell, moment.image, window)
+        if row.over_image:
+            overlay.draw_meshes(cell, moment.figures, moment.frame, window)
+        else:
+            _draw_cell(cell, row, moment.figures, lines, window)
         cells.append(cell)
     return cells
 
@@ -143,14 +168,14 @@ def _view(row: Row, figures: list[Figure]) -> Viewpoint:
     return Viewpoint((low + high) / 2, row.azimuth, distance=4 * np.linalg.norm(high - low) + 0.1)
 
 
-def _boxes(row: Row, people: list[list[Figure]]) -> tuple[np.ndarray, np.ndarray]:
+def _boxes(row: Row, moments: list[Moment]) -> tuple[np.ndarray, np.ndarray]:
     """Corners (frames, 2) of the box around the persons of each frame as the row shows them, with a margin."""
     low, high = [], []
-    for figures in people:
+    for moment in moments:
         if row.azimuth is None:
-            points = np.concatenate([f.pose2d for f in figures])
+            points = np.concatenate([f.pose2d for f in moment.figures])
         else:
-            points = _view(row, figures).seen(np.concatenate([f.points for f in figures]))[:, :2]
+            points = _view(row, moment.figures).seen(np.concatenate([f.points for f in moment.figures]))[:, :2]
         margin = MARGIN * np.ptp(points, axis=0).max() + 1e-6
         low.append(points.min(0) - margin)
         high.append(points.max(0) + margin)
@@ -165,7 +190,7 @@ def _draw_cell(cell: np.ndarray, row: Row, figures: list[Figure], lines: np.ndar
     view = _view(row, figures)
     draw_ground(cell, lines, view, window)
     if row.mesh:
-        draw_meshes(cell, [(view.seen(f.vertices), f.faces) for f in figures if len(f.faces)], window)
+        draw_people(cell, figures, view, window)
     if row.skeleton:
         for f in figures:
             seen = view.seen(f.joints)

@@ -1,6 +1,6 @@
-"""Videos (.gif, .mp4) of a sequence: the 2D input beside skeletons and meshes, seen from a viewpoint that turns.
+"""Videos (.gif, .mp4) of a sequence: the 2D input beside skeletons and meshes, or skins, seen from a viewpoint that turns.
 
-Where the images are at hand, the 2D input is drawn over them, with the projected meshes.
+Where the images are at hand, the 2D input is drawn over them, with the projected meshes or skins.
 """
 
 from collections.abc import Iterator
@@ -22,14 +22,14 @@ from lib.lifting.writers.drawing import (
     draw_ground,
     draw_image,
     draw_legend,
-    draw_meshes,
     draw_skeleton,
     draw_text,
     ground,
 )
 from lib.lifting.writers.geometry import playback_rate, timeline
 from lib.lifting.writers.overlay import Overlay
-from lib.lifting.writers.scene import Scene, box_2d
+from lib.lifting.writers.scene import Figure, Scene, box_2d, draw_people
+from lib.lifting.writers.skin import COARSE
 
 WIDTH, HEIGHT = 960, 480
 HEADER = 34
@@ -79,11 +79,13 @@ class Layout:
         return cls(height, left, Window.around(*corners, (left, height - HEADER), (0, HEADER)))
 
 
-def write_gif(path: Path, sequences: list[PoseSequence], footage: Footage | None = None) -> list[Path]:
+def write_gif(
+    path: Path, sequences: list[PoseSequence], footage: Footage | None = None, mesh: str = COARSE
+) -> list[Path]:
     """A video that repeats, at the input's speed, with at most GIF_RATE frames per second."""
     frames, rate = playable(path, sequences, GIF_RATE, footage is not None)
     layout = layout_of(sequences, footage, GIF_HEIGHT)
-    drawn = pictures_of(sequences, frames, layout, footage)
+    drawn = pictures_of(sequences, frames, layout, footage, mesh)
     # the octree takes a hundredth of the median cut's time; few plain colours need the latter, photographs do not
     colours = (64, Image.Quantize.MEDIANCUT) if footage is None else (256, Image.Quantize.FASTOCTREE)
     pictures = (Image.fromarray(picture).quantize(*colours) for picture in drawn)
@@ -95,7 +97,9 @@ def write_gif(path: Path, sequences: list[PoseSequence], footage: Footage | None
     return [path]
 
 
-def write_mp4(path: Path, sequences: list[PoseSequence], footage: Footage | None = None) -> list[Path]:
+def write_mp4(
+    path: Path, sequences: list[PoseSequence], footage: Footage | None = None, mesh: str = COARSE
+) -> list[Path]:
     """A video at the input's speed with at most MP4_RATE frames per second, MPEG-4 part 2: for desktop players, not for
     browsers. It is read again before it takes the place of an older file: OpenCV does not report a full disk."""
     frames, rate = playable(path, sequences, MP4_RATE, footage is not None)
@@ -105,7 +109,7 @@ def write_mp4(path: Path, sequences: list[PoseSequence], footage: Footage | None
         writer = cv2.VideoWriter(str(temporary), cv2.VideoWriter.fourcc(*"mp4v"), rate, size)
         if not writer.isOpened():
             raise UserError(f"{path}: OpenCV cannot write an .mp4 here; check the folder and the disk, or choose .gif")
-        for picture in pictures_of(sequences, frames, layout, footage):
+        for picture in pictures_of(sequences, frames, layout, footage, mesh):
             writer.write(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
         writer.release()
         if (complete := count_frames(temporary)) != len(frames):
@@ -149,10 +153,14 @@ def layout_of(sequences: list[PoseSequence], footage: Footage | None, height: in
 
 
 def pictures_of(
-    sequences: list[PoseSequence], frames: np.ndarray, layout: Layout, footage: Footage | None = None
+    sequences: list[PoseSequence],
+    frames: np.ndarray,
+    layout: Layout,
+    footage: Footage | None = None,
+    mesh: str = COARSE,
 ) -> Iterator[np.ndarray]:
-    """Yield for each frame number an RGB image (height, width, 3) uint8 of the layout."""
-    scene = Scene(sequences)
+    """Yield for each frame number an RGB image (height, width, 3) uint8 of the layout; bones are not drawn on a skin."""
+    scene = Scene(sequences, mesh)
     points = scene.points()
     centre = (points.min(0) + points.max(0)) / 2
     # what turns needs room for its half diagonal sideways
@@ -160,35 +168,41 @@ def pictures_of(
     side, left = layout.height, layout.left
     window = Window(0.4 * side / reach, np.zeros(2), np.array([left + side / 2, side / 2]))
     lines = ground(points, room=0.5)
-    for frame, panel in zip(frames, _panels(scene, frames, layout, footage), strict=True):
+    overlay = None if footage is None else Overlay(sequences)
+    for frame, image in zip(frames, _images(frames, footage), strict=True):
         seconds = (frame - frames[0]) / sequences[0].fps
         view = Viewpoint(centre, 2 * np.pi * seconds / SECONDS_PER_TURN, distance=5 * reach)
         picture, figures = canvas(layout.width, layout.height), scene.figures(frame)
         draw_ground(picture, lines, view, window)
-        draw_meshes(picture, [(view.seen(f.vertices), f.faces) for f in figures if len(f.faces)], window)
-        for figure in figures:
+        draw_people(picture, figures, view, window)
+        for figure in figures if not scene.skinned else ():
             seen = view.seen(figure.joints)
             draw_skeleton(picture, window(seen), figure.joint_set, figure.imputed, seen[:, 2], width=2)
-        picture[:, :left] = panel
+        picture[:, :left] = _panel(figures, frame, layout, overlay, image)
         draw_text(picture, f"2D input, frame {frame}, {seconds:.2f} s", (14, 24))
         draw_text(picture, f"3D, the viewpoint turns once in {SECONDS_PER_TURN:g} s", (left + 14, 24))
         draw_legend(picture, (layout.width - 210, layout.height - 14))
         yield picture
 
 
-def _panels(scene: Scene, frames: np.ndarray, layout: Layout, footage: Footage | None) -> Iterator[np.ndarray]:
-    """Yield for each frame number the 2D input (height, left, 3) uint8, over its image where there is one."""
-    overlay = None if footage is None else Overlay(scene.sequences)
-    images = iter([None] * len(frames)) if footage is None else footage.images(frames)
+def _images(frames: np.ndarray, footage: Footage | None) -> Iterator[np.ndarray | None]:
+    """Yield for each frame number its image, or the one before where it is missing in the video."""
     latest = None
-    for frame, image in zip(frames, images, strict=True):
-        panel, figures = canvas(layout.left, layout.height), scene.figures(frame)
-        latest = latest if image is None else image  # a frame that is missing in the video shows the one before
-        if overlay is None:
-            for figure in figures:
-                draw_skeleton(panel, layout.flat(figure.pose2d), figure.joint_set, figure.imputed)
-        else:
-            if latest is not None:
-                draw_image(panel, latest, layout.flat)
-            overlay.draw(panel[HEADER:], figures, frame, layout.flat.moved(0, -HEADER))
-        yield panel
+    for image in [None] * len(frames) if footage is None else footage.images(frames):
+        latest = latest if image is None else image
+        yield latest
+
+
+def _panel(
+    figures: list[Figure], frame: int, layout: Layout, overlay: Overlay | None, image: np.ndarray | None
+) -> np.ndarray:
+    """The 2D input of a frame (height, left, 3) uint8, over its image where there is an overlay."""
+    panel = canvas(layout.left, layout.height)
+    if overlay is None:
+        for figure in figures:
+            draw_skeleton(panel, layout.flat(figure.pose2d), figure.joint_set, figure.imputed)
+        return panel
+    if image is not None:
+        draw_image(panel, image, layout.flat)
+    overlay.draw(panel[HEADER:], figures, frame, layout.flat.moved(0, -HEADER))
+    return panel

@@ -17,9 +17,9 @@ from lib.lifting.fitted_body import FittedBody
 from lib.lifting.joint_angles import joint_angles
 from lib.lifting.pose_sequence import PoseSequence
 from lib.lifting.writers import write_poses
-from lib.lifting.writers.glb import vertex_normals
+from lib.lifting.writers.surface import vertex_normals
 from smplpytorch.smplpytorch.pytorch.smpl_layer import SMPL_Layer
-from tests.bodies import tiny_body
+from tests.bodies import skinnable_body
 from tests.lib.lifting.writers.test_write_glb import read_glb
 from tests.waving_person import make_sequence
 
@@ -29,11 +29,7 @@ AMASS_AXES = np.array([[1, 0, 0], [0, 0, 1], [0, -1, 0]])  # right, forward, up
 
 @pytest.fixture(scope="module")
 def model():
-    """Without pose blend shapes, which no skin holds, and with SMPL's four joints per vertex at most."""
-    body = tiny_body()
-    weights = body.lbs_weights.copy()
-    np.put_along_axis(weights, np.argsort(weights, axis=1)[:, :-4], 0.0, axis=1)
-    return replace(body, posedirs=0 * body.posedirs, lbs_weights=weights / weights.sum(1, keepdims=True))
+    return skinnable_body()
 
 
 @pytest.fixture
