@@ -96,7 +96,7 @@ def _samples(corners: np.ndarray, width: int, height: int) -> np.ndarray:
     return colours.reshape(height, width, 4)
 
 
-def _parts(corners: np.ndarray, width: int, height: int) -> Iterator[tuple[np.ndarray, ...]]:
+def _parts(corners: np.ndarray, width: int, height: int) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """Yield owner, x, y, each (N,): the samples in every triangle's box, about AT_ONCE at a time."""
     limits = np.array([width - 1, height - 1])
     low = np.ceil(corners[..., :2].min(1)).astype(np.int64).clip(0, limits + 1)

@@ -13,6 +13,13 @@ class SMPL_Layer(nn.Module):
     model: the body's arrays; they become buffers of `dtype`, so `.to(device)` moves the layer.
     """
 
+    v_template: torch.Tensor
+    shapedirs: torch.Tensor
+    posedirs: torch.Tensor
+    J_regressor: torch.Tensor
+    lbs_weights: torch.Tensor
+    faces: torch.Tensor
+
     def __init__(self, model: BodyModel, dtype: torch.dtype = torch.float32):
         super().__init__()
         for name in ("v_template", "shapedirs", "posedirs", "J_regressor", "lbs_weights"):
