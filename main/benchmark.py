@@ -54,8 +54,8 @@ def parse_arguments() -> argparse.Namespace:
     group.add_argument(
         "--cameras",
         metavar="YAML",
-        help="measure only the error by pitch and roll of the camera, on the test sets of this configuration "
-        "(docs/results.md)",
+        help="measure only the error by how the camera is held and where it stands, on the test sets of this configuration "
+        "(docs/results.md, docs/predict.md)",
     )
     parser.add_argument(
         "--body-frames", type=int, default=300, metavar="N", help="most frames of a person (default 300)"
@@ -125,24 +125,27 @@ def measure_body(args: argparse.Namespace) -> None:
 
 
 def measure_cameras(args: argparse.Namespace) -> None:
-    """The grids of docs/results.md."""
+    """The grids of docs/results.md and the table of docs/predict.md."""
     from data import build_table
     from lib.config import load_config
     from lib.device import choose_devices
     from lib.lifting.lifter import Lifter
-    from main.benchmarking.cameras import camera_rows, text
+    from main.benchmarking.cameras import camera_rows, place_rows, place_text, standing_people, text
 
     cfg = load_config(args.cameras, {"DATASET.data_dir": args.data_dir} if args.data_dir else None)
     lifter = Lifter(cfg.TEST.weight_path, choose_devices(args.gpu)[0])
-    grids = {}
+    results = {}
     for name in cfg.DATASET.test_list:
-        table = build_table(cfg, name, "test")
-        grids[name] = list(camera_rows(lifter, table, 20 if args.quick else 1000))
-        print(f"{name}, {cfg.DATASET.data_dir}: MPJPE / PA-MPJPE, mm (MPJPE over the level camera's)\n")
-        print(text(grids[name]), flush=True)
+        people = standing_people(build_table(cfg, name, "test"), 20 if args.quick else 1000)
+        print(f"{name}, {cfg.DATASET.data_dir}: MPJPE / PA-MPJPE, mm (MPJPE over the level camera's)\n", flush=True)
+        grid = list(camera_rows(lifter, people))
+        print(text(grid) + "\n", flush=True)
+        places = list(place_rows(lifter, people))
+        print(place_text(places) + "\n", flush=True)
+        results[name] = {"grid": grid, "places": places}
     if args.json:
         with replacing(args.json) as path:
-            path.write_text(json.dumps(grids, indent=1) + "\n")
+            path.write_text(json.dumps(results, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
-"""The error by how a camera is held: the same people seen by cameras that pitch and roll."""
+"""The error by how a camera is held, and by where it stands: the same people seen by many cameras."""
 
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from lib.camera import ASSUMED_FOCAL
+from lib.camera import ASSUMED_FOCAL, camera_to_pixel
 from lib.lifting.lifter import Lifter
 from lib.metrics import mpjpe, pa_mpjpe
 from lib.pose_table import PoseTable
@@ -17,30 +17,55 @@ ROLL = (-25, 0, 25)
 """Degrees about the optical axis."""
 
 DISTANCE = 5.0
-"""Metres from the camera to the pelvis, which it looks at."""
+"""Metres from the camera to the pelvis, where pitch and roll are measured."""
+
+PLACES = ((1.2, 4.0, 0), (1.2, 4.0, 20), (1.2, 15.0, 20), (0.7, 4.0, 20), (0.7, 15.0, 20), (1.8, 15.0, 0))
+"""Level cameras: focal length in parts of the image's longer side, metres to the pelvis, degrees from the optical axis to it."""
 
 SIZE = (1280, 720)
-"""Pixels of the image. Its focal length is the one that is assumed for an unknown camera, so that pitch and roll alone count."""
+"""Pixels of the image."""
+
+
+def standing_people(table: PoseTable, count: int) -> np.ndarray:
+    """(N, 17, 3) metres: `count` evenly chosen samples as a level camera sees them, each from a random side, always the same."""
+    rows = np.unique(np.linspace(0, len(table) - 1, min(count, len(table))).astype(int))
+    sides = Rotation.from_rotvec(np.random.default_rng(0).uniform(0, 2 * np.pi, (len(rows), 1)) * [[0.0, 1.0, 0.0]])
+    upright = _upright(table.pose3d[rows], table.up[rows])
+    return np.einsum("nij,nkj->nki", sides.as_matrix(), upright)
 
 
 def camera_rows(
-    lifter: Lifter, table: PoseTable, count: int, pitches: Sequence[float] = PITCH, rolls: Sequence[float] = ROLL
+    lifter: Lifter, people: np.ndarray, pitches: Sequence[float] = PITCH, rolls: Sequence[float] = ROLL
 ) -> Iterator[tuple[float, float, float, float]]:
-    """(pitch, roll, MPJPE, PA-MPJPE), degrees and mm, of `count` evenly chosen samples, each from a random side.
+    """(pitch, roll, MPJPE, PA-MPJPE), degrees and mm, for people as of `standing_people` in the middle of the image.
 
-    Each sample is lifted alone, as prediction lifts a single image of an unknown camera; the sides are the same for all
-    cameras.
+    Each is lifted alone, as prediction lifts a single image of an unknown camera. The focal length is the one that is
+    assumed then, so that pitch and roll alone count.
     """
-    rows = np.unique(np.linspace(0, len(table) - 1, min(count, len(table))).astype(int))
-    upright = _upright(table.pose3d[rows], table.up[rows])
-    sides = Rotation.from_rotvec(np.random.default_rng(0).uniform(0, 2 * np.pi, (len(rows), 1)) * [[0.0, 1.0, 0.0]])
-    standing = np.einsum("nij,nkj->nki", sides.as_matrix(), upright)
     for pitch in pitches:
         for roll in rolls:
             held = Rotation.from_euler("xz", [pitch, roll], degrees=True)
-            truth = standing @ held.as_matrix().T
-            found = _lifted(lifter, truth + [0.0, 0.0, DISTANCE])
-            yield pitch, roll, 1000 * float(mpjpe(found, truth).mean()), 1000 * float(pa_mpjpe(found, truth).mean())
+            truth = people @ held.as_matrix().T
+            yield pitch, roll, *_errors(lifter, truth, np.array([0.0, 0.0, DISTANCE]), ASSUMED_FOCAL, known=False)
+
+
+def place_rows(
+    lifter: Lifter, people: np.ndarray, places: Sequence[tuple[float, float, float]] = PLACES
+) -> Iterator[tuple]:
+    """(focal length, distance, angle, MPJPE and PA-MPJPE with an unknown camera, the same with a known one); see PLACES."""
+    for focal, distance, angle in places:
+        root = distance * np.array([np.sin(np.deg2rad(angle)), 0.0, np.cos(np.deg2rad(angle))])
+        errors = [error for known in (False, True) for error in _errors(lifter, people, root, focal, known)]
+        yield focal, distance, angle, *errors
+
+
+def _errors(lifter: Lifter, truth: np.ndarray, root: np.ndarray, focal: float, known: bool) -> tuple[float, float]:
+    """MPJPE and PA-MPJPE in mm of poses (N, 17, 3), metres, lifted from their images one by one."""
+    camera = np.array([focal * max(SIZE), focal * max(SIZE), SIZE[0] / 2, SIZE[1] / 2])
+    pixels = camera_to_pixel(truth + root, camera[:2], camera[2:])
+    apart = 1000 * np.arange(len(truth))  # frames that far apart have nothing to do with each other
+    found = lifter(pixels, SIZE, fps=25, camera=camera if known else None, frames=apart).pose3d
+    return 1000 * float(mpjpe(found, truth).mean()), 1000 * float(pa_mpjpe(found, truth).mean())
 
 
 def text(rows: list[tuple[float, float, float, float]]) -> str:
@@ -56,15 +81,16 @@ def text(rows: list[tuple[float, float, float, float]]) -> str:
     return "\n".join(lines)
 
 
+def place_text(rows: list[tuple]) -> str:
+    """`place_rows` as a Markdown table."""
+    lines = ["| focal length | distance | angle | unknown camera | known camera |", "|---:|---:|---:|---:|---:|"]
+    for focal, distance, angle, *errors in rows:
+        unknown, known = (f"{error:.1f} / {aligned:.1f}" for error, aligned in (errors[:2], errors[2:]))
+        lines.append(f"| {focal:g} | {distance:g} m | {angle:g}° | {unknown} | {known} |")
+    return "\n".join(lines)
+
+
 def _upright(pose3d: np.ndarray, up: np.ndarray) -> np.ndarray:
     """pose3d (N, 17, 3) turned so that the vertical `up` (N, 3) of each sample points against y."""
     turns = [Rotation.align_vectors([[0.0, -1.0, 0.0]], [u])[0] for u in up]
     return np.stack([turn.apply(pose) for turn, pose in zip(turns, pose3d, strict=True)])
-
-
-def _lifted(lifter: Lifter, points: np.ndarray) -> np.ndarray:
-    """points (N, 17, 3), metres, camera axes, to poses lifted from their images, one by one."""
-    width, height = SIZE
-    pixels = points[..., :2] / points[..., 2:] * ASSUMED_FOCAL * max(SIZE) + [width / 2, height / 2]
-    apart = 1000 * np.arange(len(points))  # frames that far apart have nothing to do with each other
-    return lifter(pixels, SIZE, fps=25, frames=apart).pose3d

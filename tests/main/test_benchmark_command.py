@@ -12,7 +12,7 @@ import main.benchmark
 from data.Human36M.annotations import read_subject
 from lib.camera import ASSUMED_FOCAL
 from lib.cli import run_command
-from main.benchmarking.cameras import DISTANCE, PITCH, ROLL, camera_rows, text
+from main.benchmarking.cameras import DISTANCE, PITCH, PLACES, ROLL, camera_rows, standing_people, text
 from main.benchmarking.large_subject import SUBJECT, write_large_subject
 from main.benchmarking.measure import TURN, Times, interleaved
 from main.benchmarking.rows import Row
@@ -180,7 +180,9 @@ def test_what_a_body_and_cameras_change_is_measured_on_imported_motion_capture(r
     # a person at rest in nearly a T-pose: no joint is turned far from what is known
     assert rows["network, body"]["rotation"] < 40
     assert abs(rows["network, body"]["mpjpe"] - rows["network"]["mpjpe"]) < 10
-    grid = json.loads((tmp_path / "grid.json").read_text())["Mocap"]
+    grid, places = json.loads((tmp_path / "grid.json").read_text())["Mocap"].values()
+    assert [tuple(row[:3]) for row in places] == list(PLACES)
+    assert all(0 < row[4] < row[3] < 500 for row in places)
     assert [row[:2] for row in grid] == [[pitch, roll] for pitch in PITCH for roll in ROLL]
     assert all(0 < aligned < error < 500 for *_, error, aligned in grid)
 
@@ -191,7 +193,8 @@ class Watching:
     def __init__(self):
         self.pixels = []
 
-    def __call__(self, pixels, size, fps, frames):
+    def __call__(self, pixels, size, fps, camera, frames):
+        assert camera is None
         self.pixels.append(pixels)
         flat = (pixels - pixels[:, :1]) * DISTANCE / (ASSUMED_FOCAL * max(size))
         return SimpleNamespace(pose3d=np.concatenate([flat, np.zeros_like(flat[..., :1])], axis=-1))
@@ -202,7 +205,8 @@ def test_people_are_seen_by_cameras_that_pitch_and_roll():
     pole = np.zeros((6, 17, 3))
     pole[:, 1] = table.up / np.linalg.norm(table.up, axis=1, keepdims=True)  # a metre above the pelvis
     pole[:, 2] = -pole[:, 1]  # and one below
-    rows = list(camera_rows(lifter, replace(table, pose3d=pole), 6, (0, 40), (0, 25)))
+    people = standing_people(replace(table, pose3d=pole), 6)
+    rows = list(camera_rows(lifter, people, (0, 40), (0, 25)))
     assert [row[:2] for row in rows] == [(0, 0), (0, 25), (40, 0), (40, 25)]
     for pixels, (pitch, roll, error, _) in zip(lifter.pixels, rows, strict=True):
         above, below = (pixels[:, joint] - pixels[:, 0] for joint in (1, 2))
