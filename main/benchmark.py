@@ -52,16 +52,16 @@ def parse_arguments() -> argparse.Namespace:
         help="measure only what predict.py --fit-body changes on the test sets of this configuration (docs/body.md)",
     )
     group.add_argument(
-        "--cameras",
+        "--lifting",
         metavar="YAML",
-        help="measure only the error by how the camera is held and where it stands, on the test sets of this configuration "
-        "(docs/results.md, docs/predict.md)",
+        help="measure only the error of prediction by how the camera is held, where it stands, and which joints are seen, "
+        "on the test sets of this configuration (docs/results.md, docs/predict.md, docs/joints.md)",
     )
     parser.add_argument(
         "--body-frames", type=int, default=300, metavar="N", help="most frames of a person (default 300)"
     )
     parser.add_argument(
-        "--data-dir", metavar="DIR", help="DATASET.data_dir for --body and --cameras; default: the configuration's"
+        "--data-dir", metavar="DIR", help="DATASET.data_dir for --body and --lifting; default: the configuration's"
     )
     parser.add_argument(
         "--quick", action="store_true", help="tiny sizes, to check that everything runs; the numbers are meaningless"
@@ -76,8 +76,8 @@ def main() -> None:
         raise UserError(f"--rounds {args.rounds}: give 1 or more")
     if args.body:
         return measure_body(args)
-    if args.cameras:
-        return measure_cameras(args)
+    if args.lifting:
+        return measure_lifting(args)
     # Here, for torch takes seconds, which --help does not need.
     from lib.device import choose_devices
     from lib.graph.scales import build_scales
@@ -124,15 +124,16 @@ def measure_body(args: argparse.Namespace) -> None:
             path.write_text(json.dumps({"rows": rows}, indent=1) + "\n")
 
 
-def measure_cameras(args: argparse.Namespace) -> None:
-    """The grids of docs/results.md and the table of docs/predict.md."""
+def measure_lifting(args: argparse.Namespace) -> None:
+    """The grids of docs/results.md and the tables of docs/predict.md and docs/joints.md."""
     from data import build_table
     from lib.config import load_config
     from lib.device import choose_devices
     from lib.lifting.lifter import Lifter
     from main.benchmarking.cameras import camera_rows, place_rows, place_text, standing_people, text
+    from main.benchmarking.missing import missing_rows, missing_text
 
-    cfg = load_config(args.cameras, {"DATASET.data_dir": args.data_dir} if args.data_dir else None)
+    cfg = load_config(args.lifting, {"DATASET.data_dir": args.data_dir} if args.data_dir else None)
     lifter = Lifter(cfg.TEST.weight_path, choose_devices(args.gpu)[0])
     results = {}
     for name in cfg.DATASET.test_list:
@@ -142,7 +143,9 @@ def measure_cameras(args: argparse.Namespace) -> None:
         print(text(grid) + "\n", flush=True)
         places = list(place_rows(lifter, people))
         print(place_text(places) + "\n", flush=True)
-        results[name] = {"grid": grid, "places": places}
+        missing = list(missing_rows(lifter, people))
+        print(missing_text(missing) + "\n", flush=True)
+        results[name] = {"grid": grid, "places": places, "missing": missing}
     if args.json:
         with replacing(args.json) as path:
             path.write_text(json.dumps(results, indent=1) + "\n")

@@ -15,6 +15,7 @@ from lib.cli import run_command
 from main.benchmarking.cameras import DISTANCE, PITCH, PLACES, ROLL, camera_rows, standing_people, text
 from main.benchmarking.large_subject import SUBJECT, write_large_subject
 from main.benchmarking.measure import TURN, Times, interleaved
+from main.benchmarking.missing import UNSEEN
 from main.benchmarking.rows import Row
 from tests.data.mocap.mocap_files import person_bvh
 from tests.tables import random_table
@@ -156,7 +157,7 @@ def test_more_processes_than_devices_or_none_are_refused_in_one_line(run, capsys
 
 
 @pytest.mark.slow
-def test_what_a_body_and_cameras_change_is_measured_on_imported_motion_capture(repository, tmp_path):
+def test_what_a_body_cameras_and_missing_joints_change_is_measured_on_imported_motion_capture(repository, tmp_path):
     source = tmp_path / "files"
     source.mkdir()
     for name in ("07_01.bvh", "12_01.bvh"):
@@ -165,7 +166,7 @@ def test_what_a_body_and_cameras_change_is_measured_on_imported_motion_capture(r
         ("prepare_data.py", "mocap", "--input", source, "--output", tmp_path / "data" / "Mocap", "--test-subjects", "12"),
         ("benchmark.py", "--gpu", "cpu", "--body", repository / "asset" / "yaml" / "HGN_mocap_test.yml",
          "--data-dir", tmp_path / "data", "--body-frames", "4", "--json", tmp_path / "o.json"),
-        ("benchmark.py", "--gpu", "cpu", "--cameras", repository / "asset" / "yaml" / "HGN_mocap_test.yml",
+        ("benchmark.py", "--gpu", "cpu", "--lifting", repository / "asset" / "yaml" / "HGN_mocap_test.yml",
          "--data-dir", tmp_path / "data", "--quick", "--json", tmp_path / "grid.json"),
     ):  # fmt: skip
         done = subprocess.run(
@@ -180,9 +181,11 @@ def test_what_a_body_and_cameras_change_is_measured_on_imported_motion_capture(r
     # a person at rest in nearly a T-pose: no joint is turned far from what is known
     assert rows["network, body"]["rotation"] < 40
     assert abs(rows["network, body"]["mpjpe"] - rows["network"]["mpjpe"]) < 10
-    grid, places = json.loads((tmp_path / "grid.json").read_text())["Mocap"].values()
+    grid, places, missing = json.loads((tmp_path / "grid.json").read_text())["Mocap"].values()
     assert [tuple(row[:3]) for row in places] == list(PLACES)
     assert all(0 < row[4] < row[3] < 500 for row in places)
+    assert {row[0]: row[1] for row in missing} == {words: 17 - len(names) for words, names in UNSEEN.items()}
+    assert missing[0][-1] < missing[-2][-1]  # legs that are seen are nearer to the truth than those that are guessed
     assert [row[:2] for row in grid] == [[pitch, roll] for pitch in PITCH for roll in ROLL]
     assert all(0 < aligned < error < 500 for *_, error, aligned in grid)
 
