@@ -115,4 +115,5 @@ def _unpickle(content: bytes | memoryview, where: str) -> object:
 
 
 def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:120] or type(error).__name__
+    text = " ".join(str(error).split())[:120]
+    return f"{type(error).__name__} {text}".strip() if isinstance(error, LookupError) or not text else text

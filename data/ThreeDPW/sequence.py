@@ -7,6 +7,7 @@ import numpy as np
 
 from data.finite import NAN_KEY, finite_frames
 from data.pickles import read_pickle
+from lib.camera import world_to_camera
 from lib.errors import UserError
 from lib.joints import SMPL_24
 
@@ -19,6 +20,9 @@ LEG = ((1, 4), (2, 5), (4, 7), (5, 8))
 
 MAX_MEDIAN_ANGLE = 1.5
 """Radians. No body holds half of its joints turned by more than 86 degrees; numbers in degrees are far above."""
+
+MAX_MEDIAN_DISTANCE = 100.0
+"""Metres from the camera. People whom a hand-held camera shows are much nearer; numbers in millimetres are far above."""
 
 
 @dataclass(frozen=True)
@@ -117,6 +121,7 @@ def _actor(
     pose, trans, joints = (arrays[name][frame] for name in names)
     joints = joints.reshape(len(frame), -1, 3)
     _check_units(where, pose, trans, joints)
+    _check_distance(where, world_to_camera(joints[:, :1], R, t))
     detections = np.swapaxes(arrays["poses2d"][frame], 1, 2)
     return Actor(frame, pose, trans, betas, GENDERS[gender], joints, R, t, detections, int((~finite).sum()))
 
@@ -163,3 +168,12 @@ def _check_units(where: str, pose: np.ndarray, trans: np.ndarray, joints: np.nda
     distance = np.median(np.linalg.norm(trans - joints[:, 0], axis=-1))
     if distance > 2:
         raise UserError(f"{where}: trans is {distance:.3g} m from the pelvis of jointPositions; both must be in metres")
+
+
+def _check_distance(where: str, pelvis: np.ndarray) -> None:
+    """cam_poses in metres: people are within sight. pelvis (n, 1, 3) m, camera axes."""
+    distance = np.median(np.linalg.norm(pelvis, axis=-1)) if len(pelvis) else 0.0
+    if not distance < MAX_MEDIAN_DISTANCE:
+        raise UserError(
+            f"{where}: the person is {distance:.4g} m from the camera; the translations in cam_poses must be in metres"
+        )

@@ -101,6 +101,14 @@ def test_millimetres_and_degrees_are_told_from_metres_and_radians(path):
             read_sequence(path)
 
 
+def test_cameras_in_millimetres_are_refused(path):
+    content = sequence_3dpw()
+    content["cam_poses"][:, :3, 3] *= 1000
+    write_3dpw(path, content)
+    with pytest.raises(UserError, match=r"made_up_00\.pkl: actor 0: the person is .* cam_poses must be in metres"):
+        read_sequence(path)
+
+
 def test_a_nan_in_a_valid_frame_is_refused_or_the_frame_dropped_and_counted(path):
     content = sequence_3dpw()
     content["poses"][0][[3, 7], 5] = np.nan  # frame 3 is not valid anyhow
