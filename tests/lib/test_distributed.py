@@ -11,8 +11,6 @@ from lib.training import reporter
 from tests.ranks import DETERMINISTIC, SAMPLES, everything, launch
 from tests.tables import FIVE_JOINTS
 
-pytestmark = pytest.mark.slow  # starts processes
-
 
 @pytest.fixture(scope="module")
 def found(icosphere, repository, tmp_path_factory):
@@ -26,7 +24,7 @@ def found(icosphere, repository, tmp_path_factory):
         return {1: [alone], 2: launch(2, everything, scales, folder), 3: launch(3, everything, scales, folder)}
 
 
-@pytest.fixture(scope="module", params=[2, 3])
+@pytest.fixture(scope="module", params=[pytest.param(count, marks=pytest.mark.slow) for count in (2, 3)])
 def ranks(found, request):
     return found[request.param]
 
@@ -157,6 +155,7 @@ def test_a_batch_that_is_not_finite_on_one_rank_is_left_out_on_all(ranks, alone)
         assert_close(rank["not finite"]["weights"], alone["not finite"]["weights"], 1e-5)
 
 
+@pytest.mark.slow
 def test_a_signal_to_one_rank_stops_all_after_the_same_step_and_resuming_with_more_ranks_changes_nothing(found):
     assert [rank["signalled"] for rank in found[2]] == [{"code": 143, "step": 1}] * 2
     for rank in found[3]:
@@ -170,6 +169,7 @@ def test_only_one_rank_writes_the_files_that_one_process_writes(ranks, alone):
     assert all(rank["epoch"]["files"] == alone["epoch"]["files"] for rank in ranks)
 
 
+@pytest.mark.slow
 def test_rank_0_goes_first_then_one_process_of_every_other_host_then_the_rest(found):
     # A rank reads the file within or after its turn, so the last one has seen all.
     assert found[2][1]["turns"] == "01"

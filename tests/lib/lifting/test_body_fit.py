@@ -25,7 +25,7 @@ from tests.bodies import tiny_body
 
 LEVELS = 5
 K, S = 24, 10
-FRAMES = 24
+FRAMES = 12
 
 
 @pytest.fixture(scope="module")
@@ -178,7 +178,7 @@ def test_the_vertices_of_the_body_lie_on_the_sequence(scales, fit, model):
 
 
 def test_noise_is_lowered_not_raised_and_limbs_keep_their_length(coarse, scales, fitter):
-    pose, betas = motion()
+    pose, betas = motion(frames=24)
     truth = sequence_of(coarse, scales, pose, betas)
     noisy = sequence_of(coarse, scales, pose, betas, noise=0.02)
     noisy = replace(noisy, pose3d=noisy.pose3d - noisy.pose3d[:, :1])
@@ -291,7 +291,7 @@ def test_smoothing_comes_first_and_lowers_the_turning_of_joints(coarse, scales, 
 def test_rows_of_a_sequence_keep_their_bodies(fit):
     fitted = fit()
     np.testing.assert_array_equal(fitted.rows([2, 5]).body.pose, fitted.body.pose[[2, 5]])
-    with pytest.raises(ValueError, match="a body in 24 frames for 2"):
+    with pytest.raises(ValueError, match="a body in 12 frames for 2"):
         replace(fitted.rows([2, 5]), body=fitted.body)
 
 

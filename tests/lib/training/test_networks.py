@@ -35,7 +35,14 @@ def make_trainer(folder, model: ModelConfig, scales, end_epoch: int) -> Trainer:
     return assemble(cfg, network, scales, batches, {"Human36M": TEST_TABLE}, create_run_dir(cfg))
 
 
-@pytest.mark.parametrize("model", NETWORKS.values(), ids=NETWORKS.keys())
+QUICK = ("HGN", "HGN, no mesh losses", "SimpleBaseline")
+"""Of the others every step is tested with the network alone, in tests/lib/models."""
+
+
+@pytest.mark.parametrize(
+    "model",
+    [pytest.param(m, id=name, marks=() if name in QUICK else pytest.mark.slow) for name, m in NETWORKS.items()],
+)
 def test_a_run_trains_everything_and_resumed_ends_with_the_same_weights(tmp_path, small_scales, model):
     whole = make_trainer(tmp_path / "whole", model, small_scales, 1)
     before = {name: value.clone() for name, value in whole.learner.model.state_dict().items()}
