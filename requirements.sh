@@ -2,7 +2,7 @@
 # Installs what pyproject.toml lists into the Python environment that `python` is (a virtual environment is best):
 #   sh requirements.sh                     all that the commands and the tests need
 #   sh requirements.sh video               also the pose detector that main/predict.py --video uses
-#   sh requirements.sh data demo dev       other sets: readers of HDF5 data sets, the web demo, checks for developers
+#   sh requirements.sh data usd demo dev   other sets: readers of HDF5 data sets, .usd files, the web demo, checks for developers
 #   PYTHON=python3.12 sh requirements.sh   for another interpreter
 set -e
 PYTHON=${PYTHON:-python}

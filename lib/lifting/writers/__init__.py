@@ -16,6 +16,7 @@ from lib.lifting.writers.png import write_png
 from lib.lifting.writers.skin import BODY, MESHES, shown_mesh
 from lib.lifting.writers.tables import write_csv, write_json, write_npz
 from lib.lifting.writers.trc import write_trc
+from lib.lifting.writers.usd import check_usd, write_usd
 from lib.lifting.writers.video import write_gif, write_mp4
 
 __all__ = ["BODY", "MESHES", "check_output", "ending_of", "write_poses"]
@@ -30,6 +31,9 @@ WRITERS = {
     ".bvh": write_bvh,
     ".obj": write_obj,
     ".glb": write_glb,
+    ".usd": write_usd,
+    ".usda": write_usd,
+    ".usdc": write_usd,
     ".png": write_png,
     ".gif": write_gif,
     ".mp4": write_mp4,
@@ -37,7 +41,7 @@ WRITERS = {
 }
 """Ending of the file name -> function(path, sequences) that returns the paths of the files it wrote; the longest counts."""
 
-NEED_BODY = ("_poses.npz", "_angles.csv")
+NEED_BODY = ("_poses.npz", "_angles.csv", ".usd", ".usda", ".usdc")
 """Those that can only be written where a body was fitted."""
 
 
@@ -56,9 +60,11 @@ SHOWS_MESHES = (*SHOWS_IMAGES, ".glb", ".obj")
 
 def check_output(path: str | Path) -> Path:
     """The path, if its ending is one that can be written; UserError otherwise. For use before long computations."""
-    path = Path(path)
-    if ending_of(path) is None:
+    path, ending = Path(path), ending_of(path)
+    if ending is None:
         raise UserError(f"{path}: unknown ending '{path.suffix}' for an output; use one of {', '.join(WRITERS)}")
+    if WRITERS[ending] is write_usd:
+        check_usd(path)
     return path
 
 

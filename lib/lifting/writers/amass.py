@@ -34,8 +34,7 @@ def write_amass(path: Path, sequences: list[PoseSequence]) -> list[Path]:
         target = path.with_name(f"{stem}_person_{sequence.person}_poses.npz") if several else path
         motion = body_motion(sequence, offset, Z_UP)
         poses = np.zeros((len(motion.root), POSES))
-        vectors = [motion.rotations[k].as_rotvec() for k in BODY_JOINTS]
-        poses[:, : 3 * len(vectors)] = np.concatenate(vectors, axis=1)
+        poses[:, : 3 * len(BODY_JOINTS)] = motion.vectors[:, BODY_JOINTS].reshape(len(poses), -1)
         betas = np.zeros(BETAS)
         count = min(BETAS, len(body.betas))
         betas[:count] = body.betas[:count]

@@ -21,7 +21,7 @@ from lib.evaluation.style import SIDE_COLOURS, bone_sides
 from lib.files import replacing
 from lib.joints import JointSet
 from lib.lifting.pose_sequence import PoseSequence
-from lib.lifting.writers.body_motion import Y_UP, joint_names
+from lib.lifting.writers.body_motion import Y_UP, bone_names, strongest_weights
 from lib.lifting.writers.geometry import placements, timeline
 from lib.lifting.writers.skin import BODY, COARSE
 from lib.lifting.writers.surface import vertex_normals
@@ -29,13 +29,6 @@ from lib.lifting.writers.surface import vertex_normals
 FLOAT, UINT16, UINT32 = 5126, 5123, 5125
 ARRAY_BUFFER, ELEMENT_ARRAY_BUFFER = 34962, 34963
 MESH_COLOUR = "#b7c6da"
-
-HUMANOID = (
-    "hips", "leftUpperLeg", "rightUpperLeg", "spine", "leftLowerLeg", "rightLowerLeg", "chest", "leftFoot", "rightFoot",
-    "upperChest", "leftToes", "rightToes", "neck", "leftShoulder", "rightShoulder", "head", "leftUpperArm", "rightUpperArm",
-    "leftLowerArm", "rightLowerArm", "leftHand", "rightHand", "leftMiddleProximal", "rightMiddleProximal",
-)  # fmt: skip
-"""VRM's and Unity's names of SMPL's joints, by which programs map a skeleton to their own."""
 
 
 def write_glb(path: Path, sequences: list[PoseSequence], mesh: str = COARSE) -> list[Path]:
@@ -77,17 +70,6 @@ def bone_mesh(pose3d: np.ndarray, joint_set: JointSet, radius: float = 0.02) -> 
     faces = (spindle + 6 * np.arange(len(bones))[:, None, None]).reshape(-1, 3)
     colours = np.concatenate([_rgb(SIDE_COLOURS[side], 6) for side in bone_sides(joint_set)])
     return vertices.reshape(len(pose3d), -1, 3), faces, colours
-
-
-def strongest_weights(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The four largest of each vertex's skinning weights (V, K), scaled to sum 1: joints (V, 4) uint16, weights (V, 4) float32.
-
-    Joints without weight are 0, as glTF wants.
-    """
-    joints = np.argsort(-weights, axis=1, kind="stable")[:, :4]
-    kept = np.take_along_axis(weights, joints, axis=1)
-    kept = (kept / kept.sum(1, keepdims=True)).astype(np.float32)
-    return np.where(kept > 0, joints, 0).astype(np.uint16), kept
 
 
 def _continuous(quaternions: np.ndarray) -> np.ndarray:
@@ -190,7 +172,7 @@ class _Builder:
         nodes.append({"name": name, "mesh": len(self.json["meshes"]) - 1, "skin": len(self.json["skins"]) - 1})
         turns = body.pose.reshape(len(body.pose), len(rest), 3)
         places = ((rest[0] + body.transl + offset[:, 0]) @ Y_UP.T).astype(np.float32)
-        names = HUMANOID if len(HUMANOID) == len(rest) else joint_names(body)
+        names = bone_names(body)
         times = None
         if len(seconds) > 1:
             times = self._accessor((seconds - self.start).astype(np.float32), "SCALAR", FLOAT, bounds=True)

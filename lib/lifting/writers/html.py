@@ -19,8 +19,8 @@ from lib.files import replacing
 from lib.lifting.fitted_body import FittedBody
 from lib.lifting.footage import Footage
 from lib.lifting.pose_sequence import PoseSequence
+from lib.lifting.writers.body_motion import strongest_weights
 from lib.lifting.writers.geometry import placements, timeline
-from lib.lifting.writers.glb import strongest_weights
 from lib.lifting.writers.scene import Scene, box_2d
 from lib.lifting.writers.skin import BODY, COARSE
 from lib.lifting.writers.web_page import fill_page
