@@ -53,6 +53,29 @@ def sample(path: Path) -> None:
     write_png(path, [sequence.rows([5]) for sequence in Lifter().lift(people, fps=25)])
 
 
+def body(path: Path) -> None:
+    """A long step from motion capture that the weights have not seen, as 2D keypoints, lifted; a body fitted, drawn as in films.
+
+    The step is repeated until the viewpoint has turned once, so that the end meets the beginning.
+    """
+    from PIL import Image
+
+    from lib.lifting.root_translation import with_root_translation
+    from lib.lifting.smoothing import smoothed
+    from lib.lifting.writers.video import SECONDS_PER_TURN, Layout, pictures_of
+    from lib.predict import Lifter
+
+    rate, camera = 24.0, (1100.0, 1100.0, 640.0, 360.0)
+    step = np.load(ROOT / "asset" / "samples" / "lunge.npy")
+    frames = np.arange(round(rate * SECONDS_PER_TURN))
+    lifter = Lifter()
+    lifted, _ = with_root_translation(lifter(step[frames % len(step)], (1280, 720), fps=rate, camera=camera), camera)
+    sequences = [lifter.fit(smoothed(lifted))]
+    drawn = pictures_of(sequences, frames, Layout.of_lines(sequences), mesh="body")
+    first, *others = (Image.fromarray(picture) for picture in drawn)
+    first.save(path, save_all=True, append_images=others, duration=round(1000 / rate), loop=0, quality=60, method=4)
+
+
 def filmed_motion(action: str, seconds: float, rate: float) -> tuple[np.ndarray, tuple[int, int], float]:
     """Pixels (T, 17, 2) of a procedural motion of the built-in body in front of a studio camera, image size, frame rate."""
     import torch
@@ -138,6 +161,17 @@ DRAWINGS: dict[str, tuple[Callable[[Path], None], tuple[str, ...]]] = {
     "teaser.gif": (
         teaser,
         ("lib/lifting/writers/video.py", "lib/lifting/writers/drawing.py", "experiment/HGN_mocap_pretrained/log.jsonl"),
+    ),
+    "body.webp": (
+        body,
+        (
+            "lib/lifting/writers/video.py",
+            "lib/lifting/writers/drawing.py",
+            "lib/lifting/writers/surface.py",
+            "lib/lifting/writers/skin.py",
+            "asset/samples/lunge.npy",
+            "experiment/HGN_mocap_pretrained/log.jsonl",
+        ),
     ),
     "sample.png": (sample, ("lib/lifting/writers/png.py", "experiment/HGN_mocap_pretrained/log.jsonl")),
     "method.svg": (method, ("docs/method_figure.py", "smplpytorch/smplpytorch/builtin_body.py", "lib/graph/scales.py")),
