@@ -135,7 +135,7 @@ class View3d {
     canvas.addEventListener("dblclick", () => { this.view = { ...View3d.home }; this.draw(); });
   }
 
-  // bounds: of what is shown; figures: [{ pose3d, mesh or null, faces, body or nothing (a posed one of page_body.js), imputed,
+  // bounds: of what is shown; figures: [{ pose3d, mesh or null, faces, body or nothing (a posed one of skinning.js), imputed,
   // label or null, skeleton: whether to draw it }]
   show(bounds, figures) {
     Object.assign(this, { bounds, figures });

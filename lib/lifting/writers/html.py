@@ -1,6 +1,6 @@
 """One web page (.html) that needs no network and no WebGL: turn, zoom and play the skeletons and meshes, or skinned bodies.
 
-The page is `page.html` beside this file, with its own projection onto a 2D canvas (`drawing.js`), and `page_body.js`, which poses
+The page is `page.html` beside this file, with its own projection onto a 2D canvas (`drawing.js`), and `skinning.js`, which poses
 and shades bodies: 30 KB together. plotly.js and three.js, libraries that would do some of this, add 4.8 and 0.7 MB to every page
 and leave slider, persons and 2D input to be written all the same.
 """
@@ -27,7 +27,7 @@ from lib.lifting.writers.web_page import fill_page
 from smplpytorch.smplpytorch.body_model import BodyModel
 
 TEMPLATE = Path(__file__).with_name("page.html")
-BODY_SCRIPT = Path(__file__).with_name("page_body.js")
+SKINNING = Path(__file__).with_name("skinning.js")
 
 IMAGE_SIDES = (240, 480)
 """Smallest and largest longer side of an embedded image, pixels."""
@@ -83,8 +83,8 @@ def write_html(
         ],
     }
     content = json.dumps(data, separators=(",", ":"), allow_nan=False)
-    script = BODY_SCRIPT.read_text(encoding="utf-8")
-    page = fill_page(TEMPLATE, title=html.escape(_printable(path.stem)), body=script, data=content)
+    script = SKINNING.read_text(encoding="utf-8")
+    page = fill_page(TEMPLATE, title=html.escape(_printable(path.stem)), skinning=script, data=content)
     with replacing(path) as temporary:
         temporary.write_text(page, encoding="utf-8")
     return [path]
