@@ -161,15 +161,17 @@ class _Builder:
         }
         corners = body.model.faces.reshape(-1).astype(np.uint32)
         indices = self._accessor(corners, "SCALAR", UINT32, ELEMENT_ARRAY_BUFFER)
-        name, first = f"person_{sequence.person}_body", len(nodes) + 1
+        name, first = f"person_{sequence.person}", len(nodes) + 2
         self.json["meshes"].append(
-            {"name": name, "primitives": [{"attributes": attributes, "indices": indices, "material": 0}]}
+            {"name": f"{name}_body", "primitives": [{"attributes": attributes, "indices": indices, "material": 0}]}
         )
         bones = list(range(first, first + len(rest)))
         matrices = self._accessor(inverse.reshape(len(rest), 16), "MAT4", FLOAT)
         self.json["skins"].append({"inverseBindMatrices": matrices, "joints": bones, "skeleton": first})
-        self.json["scenes"][0]["nodes"] += [first - 1, first]
-        nodes.append({"name": name, "mesh": len(self.json["meshes"]) - 1, "skin": len(self.json["skins"]) - 1})
+        self.json["scenes"][0]["nodes"] += [first - 2, first - 1]
+        numbers = {"mesh": len(self.json["meshes"]) - 1, "skin": len(self.json["skins"]) - 1}
+        nodes.append({"name": f"{name}_body"} | numbers)
+        nodes.append({"name": name, "children": [first]})  # of each person, or Blender would make one armature of all
         turns = body.pose.reshape(len(body.pose), len(rest), 3)
         places = ((rest[0] + body.transl + offset[:, 0]) @ Y_UP.T).astype(np.float32)
         names = bone_names(body)

@@ -59,11 +59,12 @@ def test_pygltflib_reads_a_valid_skin_whose_bind_pose_and_frames_are_the_bodys(p
     np.testing.assert_allclose(weights.sum(1), 1, atol=1e-6)
     assert [gltf.nodes[j].name for j in skin.joints] == list(HUMANOID)
 
-    # one tree: every bone but the root is the child of one bone, and the scene holds the root
+    # one tree: every bone but the root is the child of one bone, the root that of the person's node in the scene
     above = {child: index for index, node in enumerate(gltf.nodes) for child in node.children or []}
-    parents = [skin.joints.index(above[j]) if j in above else -1 for j in skin.joints]
-    assert parents == body.model.parents.tolist()
-    assert skin.joints[0] in gltf.scenes[gltf.scene].nodes
+    number = {joint: k for k, joint in enumerate(skin.joints)}
+    assert [number.get(above[j], -1) for j in skin.joints] == body.model.parents.tolist()
+    assert gltf.nodes[above[skin.joints[0]]].name == "person_0"
+    assert above[skin.joints[0]] in gltf.scenes[gltf.scene].nodes
 
     # the inverse bind matrices undo the joints' places at rest
     inverse = accessor(skin.inverseBindMatrices).reshape(-1, 4, 4).transpose(0, 2, 1)

@@ -147,7 +147,7 @@ def test_bones_are_named_as_other_programs_name_them_and_apart_for_several_peopl
     assert {"hips", "leftUpperLeg", "rightLowerArm", "head", "person_0_body"} <= set(names)
     write_poses(tmp_path / "b.glb", [sequence, replace(sequence, person=1)])
     names = [node["name"] for node in read_glb(tmp_path / "b.glb")[0]["nodes"]]
-    assert len(names) == len(set(names)) == 2 * (K + 1)
+    assert len(names) == len(set(names)) == 2 * (K + 2)
 
 
 def test_one_frame_of_a_body_is_a_still_skin(sequence, tmp_path):
