@@ -193,3 +193,43 @@ def test_markers_are_written_in_the_layout_that_opensim_reads(tmp_path):
     place = 0 if sequence.root is None else sequence.root[:, None]
     np.testing.assert_allclose(markers[[0, 1, 3, 4]], (sequence.pose3d + place) * [1, -1, -1], atol=1e-5)
     np.testing.assert_allclose(markers[2], (markers[1] + markers[3]) / 2, atol=2e-5)
+
+
+def test_a_person_who_sits_has_the_angles_that_a_goniometer_reads(sequence, tmp_path):
+    """Worked example: hips bent by 80 degrees, the left knee by 90, the right one by 60, elbows by 30, in camera axes; the
+    angles between thighs, shanks and forearms of the posed body are measured with vectors alone."""
+    turns = {"L_Hip": ("x", -80), "R_Hip": ("x", -80), "L_Knee": ("x", 90), "R_Knee": ("x", 60)}
+    turns |= {"L_Elbow": ("y", -30), "R_Elbow": ("y", 30)}
+    pose = np.zeros((1, K, 3))
+    pose[0, 0] = Rotation.from_euler("xyz", [180, 25, 0], degrees=True).as_rotvec()
+    for name, (axis, degrees) in turns.items():
+        pose[0, SMPL_24.names.index(name)] = Rotation.from_euler(axis, degrees, degrees=True).as_rotvec()
+    one = sequence.rows([0])
+    body = replace(one.body, pose=pose.reshape(1, -1), betas=0 * one.body.betas)
+    write_poses(tmp_path / "a_angles.csv", [replace(one, body=body)])
+    with open(tmp_path / "a_angles.csv", newline="") as file:
+        (row,) = csv.DictReader(file)
+    angles = {name: float(value) for name, value in row.items() if name.endswith("_deg")}
+    want = {"L_hip_flexion": 80, "R_hip_flexion": 80, "L_knee_flexion": 90, "R_knee_flexion": 60}
+    want |= {"L_elbow_flexion": 30, "R_elbow_flexion": 30, "L_hip_adduction": 0, "L_ankle_dorsiflexion": 0}
+    want |= {"trunk_flexion": 0, "L_shoulder_elevation": 90}
+    assert {name: angles[f"{name}_deg"] for name in want} == pytest.approx(want, abs=0.01)
+
+    rest, places = body.rest_joints, joint_places(body, body.transl)[0]
+
+    def along(points, start, end):
+        bone = points[SMPL_24.names.index(end)] - points[SMPL_24.names.index(start)]
+        return bone / np.linalg.norm(bone)
+
+    def bend(points, *names):
+        """Degrees between two bones that meet."""
+        return np.degrees(np.arccos(along(points, *names[:2]) @ along(points, *names[1:])))
+
+    for side in "LR":
+        for chain, name in (("Hip Knee Ankle", "knee"), ("Shoulder Elbow Wrist", "elbow")):
+            names = [f"{side}_{part}" for part in chain.split()]
+            straight = bend(rest, *names)
+            assert bend(places, *names) == pytest.approx(angles[f"{side}_{name}_flexion_deg"], abs=straight + 0.01)
+            assert straight < 1.5
+    trunk = along(places, "Pelvis", "Neck")
+    assert np.degrees(np.arccos(-trunk @ along(places, "L_Hip", "L_Knee"))) == pytest.approx(80, abs=2)
