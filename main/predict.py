@@ -10,6 +10,7 @@ from lib.cli import add_traceback_argument, add_weights_argument, notice, run_co
 from lib.joints import JOINT_SETS
 from lib.joints.imputation import MIN_JOINTS
 from lib.lifting import DEFAULT_FPS, PRETRAINED
+from lib.lifting.detectors.heatmaps import DECODERS
 from lib.lifting.footage import EMBEDDED_MEGABYTES
 from lib.lifting.request import Request
 from lib.lifting.writers import MESHES, WRITERS
@@ -50,6 +51,12 @@ def parse_arguments() -> Request:
         "--person-detector",
         metavar="FILE",
         help="YOLOX or RTMDet exported to .onnx: finds the people for a top-down --detector, which alone follows one person",
+    )
+    parser.add_argument(
+        "--heatmap-decoding",
+        choices=DECODERS,
+        help="how a --detector with heatmaps was trained to be decoded (docs/predict.md); default: by the file's name, which "
+        "says dark or udp in MMPose's models, else quarter",
     )
     parser.add_argument(
         "--clip", type=float, nargs=2, metavar=("START", "END"), help="only this part of --video, in seconds"

@@ -163,7 +163,9 @@ def read(request: Request, notes: list[str]) -> list[Keypoints]:
 def detector_of(request: Request) -> Detector:
     """What finds the people in --video."""
     most = 1 if request.one_person else request.max_persons
-    return open_detector(request.detector, request.joint_set, most, request.person_detector)
+    return open_detector(
+        request.detector, request.joint_set, most, request.person_detector, request.heatmap_decoding
+    )
 
 
 def detected(request: Request, watch: Stopwatch, notes: list[str]) -> list[Keypoints]:

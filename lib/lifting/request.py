@@ -15,7 +15,7 @@ from lib.lifting.writers import BODY, NEED_BODY, check_output, ending_of
 MAX_EMBEDDED = 500.0
 """MB of images in a page; browsers fail on much more."""
 
-BELONG_TO_VIDEO = ("detector", "person_detector", "clip", "embed_video")
+BELONG_TO_VIDEO = ("detector", "person_detector", "heatmap_decoding", "clip", "embed_video")
 """Options that mean nothing without a video."""
 
 NOT_LIVE = ("clip", "embed_video", "fps", "person")
@@ -38,6 +38,7 @@ class Request:
     video: str | Path | None = None
     detector: str | None = None
     person_detector: str | None = None
+    heatmap_decoding: str | None = None
     live: bool = False
     port: int | None = None
     clip: tuple[float, float] | None = None

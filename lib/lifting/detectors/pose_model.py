@@ -8,7 +8,7 @@ recognised by shape:
     output   heatmaps (1, J, h, w), or SimCC (1, J, X) and (1, J, Y): scores of every joint along x and along y
              (Li et al., ECCV 2022; RTMPose)
 
-J decides the joint set (docs/joints.md).
+J decides the joint set (docs/joints.md). `heatmaps` has how heatmaps become joints.
 """
 
 from pathlib import Path
@@ -16,7 +16,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from lib.errors import UserError
 from lib.joints import JOINT_SETS
+from lib.lifting.detectors.heatmaps import DECODERS, decoder_of
 from lib.lifting.detectors.onnx_file import OnnxFile
 
 IMAGENET_MEAN = np.array([123.675, 116.28, 103.53], np.float32)
@@ -35,10 +37,14 @@ class PoseModel:
     """An exported pose model: `joint_set`, a key of `lib.joints.JOINT_SETS`, and the way from images to joints.
 
     joint_set: needed only where several sets have as many joints as the model and the usual one (coco) is not meant.
+    heatmap_decoding: a key of `heatmaps.DECODERS`, by default the one that the file's name tells; for heatmaps alone.
     """
 
-    def __init__(self, path: str | Path, joint_set: str | None = None):
+    def __init__(self, path: str | Path, joint_set: str | None = None, heatmap_decoding: str | None = None):
         self._file = OnnxFile(path, "--detector", DEFAULT_INPUT)
+        if heatmap_decoding is not None and not {0, 4} & set(self._file.ranks):
+            raise UserError(f"{path}: writes no heatmaps, which --heatmap-decoding {heatmap_decoding} is for")
+        self.heatmap_decoding = heatmap_decoding or decoder_of(self._file.path.stem)
         self.path, self.input_size = self._file.path, self._file.input_size
         # What it writes is looked at, not believed: many files leave the output shapes open.
         _, scores = self.joints_in_crop(np.zeros((*self.input_size, 3), np.uint8))
@@ -51,7 +57,7 @@ class PoseModel:
         height, width = self.input_size
         shapes: list[tuple[int, ...]] = [getattr(o, "shape", ()) for o in outputs]
         if len(outputs) >= 1 and len(shapes[0]) == 4 and shapes[0][0] == 1 and min(shapes[0]) > 0:
-            return decode_heatmaps(outputs[0][0], (width, height))
+            return DECODERS[self.heatmap_decoding](outputs[0][0], (width, height))
         if (
             len(outputs) == 2
             and all(len(s) == 3 and s[0] == 1 and min(s) > 0 for s in shapes)
@@ -110,23 +116,6 @@ def _look(model: PoseModel, picture: np.ndarray, box: np.ndarray) -> tuple[np.nd
     """`joints_in_box`, or None if the model finds no person."""
     joints, scores = model.joints_in_box(picture, box)
     return (joints, scores) if scores.mean() >= MIN_SCORE else None
-
-
-def decode_heatmaps(heatmaps: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """Heatmaps (J, h, w) to joints (J, 2) in pixels of the crop (width, height), and scores (J,).
-
-    The highest cell, moved by a quarter of a cell towards its higher neighbour (Newell et al., ECCV 2016).
-    """
-    J, h, w = heatmaps.shape
-    flat = heatmaps.reshape(J, -1)
-    best = flat.argmax(1)
-    y, x = np.divmod(best, w)
-    padded = np.pad(heatmaps, ((0, 0), (1, 1), (1, 1)), mode="edge")
-    j = np.arange(J)
-    shift_x = np.sign(padded[j, y + 1, x + 2] - padded[j, y + 1, x])
-    shift_y = np.sign(padded[j, y + 2, x + 1] - padded[j, y, x + 1])
-    cells = np.stack([x + 0.25 * shift_x, y + 0.25 * shift_y], axis=-1)
-    return cells * np.array([size[0] / w, size[1] / h]), flat[j, best].astype(np.float64)
 
 
 def decode_simcc(along_x: np.ndarray, along_y: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:

@@ -3,7 +3,7 @@ import pytest
 
 from lib.errors import UserError
 from lib.lifting.detectors.people import detect_people
-from lib.lifting.detectors.pose_model import PoseModel, SinglePerson, decode_heatmaps, decode_simcc
+from lib.lifting.detectors.pose_model import PoseModel, SinglePerson, decode_simcc
 
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
@@ -115,6 +115,24 @@ def test_seventeen_joints_are_coco_unless_the_user_says_human36(tmp_path):
     assert PoseModel(path, "human36").joint_set == "human36"
 
 
+def test_heatmaps_are_decoded_as_the_file_is_named_or_the_user_says(tmp_path):
+    """A dot between two cells: only the Gaussian's peak is there, the quarter of a cell is beside it."""
+    places = [(25.5, 30.5)] * 3  # cells of 4 x 4 pixels, averaged over 5 x 5
+    image = dots(SIZE, *places, width=8)
+    offset = {}
+    for name, decoding in (("hrnet", None), ("hrnet_dark-8xb64", None), ("other", "dark")):
+        model = PoseModel(write_model(tmp_path / f"{name}.onnx", "heatmap"), heatmap_decoding=decoding)
+        offset[name] = np.abs(model.joints_in_crop(image)[0] - places[0]).max()
+    assert offset["hrnet"] > 0.4
+    assert offset["hrnet_dark-8xb64"] == offset["other"] < 0.1
+
+
+def test_models_without_heatmaps_have_no_decoding(tmp_path):
+    path = write_model(tmp_path / "m.onnx", "simcc")
+    with pytest.raises(UserError, match=r"m\.onnx: writes no heatmaps, which --heatmap-decoding dark is for"):
+        PoseModel(path, heatmap_decoding="dark")
+
+
 def test_models_that_are_no_pose_models_are_refused_in_one_clear_line(tmp_path):
     with pytest.raises(UserError, match=r"13 joints; the known keypoint conventions are human36 \(17\)"):
         PoseModel(write_model(tmp_path / "odd.onnx", "heatmap", 13))
@@ -147,15 +165,6 @@ def test_without_onnx_runtime_one_line_says_what_to_install(tmp_path, monkeypatc
     monkeypatch.setitem(__import__("sys").modules, "onnxruntime", None)
     with pytest.raises(UserError, match="pip install onnxruntime"):
         PoseModel(path)
-
-
-def test_a_heatmaps_peak_is_moved_a_quarter_cell_towards_its_higher_neighbour():
-    heatmap = np.zeros((1, 4, 6))
-    heatmap[0, 2, 3] = 0.9
-    heatmap[0, 2, 4], heatmap[0, 1, 3] = 0.5, 0.4
-    joints, scores = decode_heatmaps(heatmap, (24, 16))  # cells of 4 x 4 pixels
-    np.testing.assert_allclose(joints, [[(3 + 0.25) * 4, (2 - 0.25) * 4]])
-    np.testing.assert_allclose(scores, [0.9])
 
 
 def test_simcc_bins_are_parts_of_the_crop_and_the_lower_score_counts():
