@@ -1,8 +1,8 @@
 """Who is who from frame to frame: 2D detections of several people to track numbers, one frame at a time.
 
 A track is predicted by its motion; a detection fits it as well as its joints match the predicted ones (the overlap of
-bodies, not only of boxes). Tracks and detections are matched by optimal assignment (Kuhn 1955, through SciPy).
-Nothing but the tracks of the last `MAX_GAP` seconds is kept, so a video of any length can be tracked.
+bodies, not only of boxes) and have their size. Tracks and detections are matched by optimal assignment (Kuhn 1955,
+through SciPy). Nothing but the tracks of the last `MAX_GAP` seconds is kept, so a video of any length can be tracked.
 """
 
 from dataclasses import dataclass
@@ -27,6 +27,10 @@ ABSENCE = 0.3
 
 YOUTH = 0.2
 """Cost of a track that was seen once; it falls with the number of times. Long tracks win over flickering ghosts."""
+
+GROWTH = 1.0
+"""Cost of a detection that is larger than its track by a factor of e, or smaller; in proportion to the logarithm. Of two
+people who cross, the nearer one hides the other, and is larger: what is seen is theirs."""
 
 UNMATCHED = 1.0
 """What it costs to leave a track and a detection without partner; a detection at REACH costs as much."""
@@ -124,10 +128,16 @@ def _cost(track: _Track, joints: np.ndarray, time: float) -> float:
     distance = np.linalg.norm(joints[both] - predicted[both], axis=-1).mean() / max(track.size, 1e-9)
     return (
         distance / (REACH + DRIFT * pause)
+        + GROWTH * abs(np.log(_spread(joints[both]) / _spread(predicted[both])))
         + FEW_JOINTS * (1 - both.sum() / known.sum())
         + ABSENCE * pause / MAX_GAP
         + YOUTH / track.length
     )
+
+
+def _spread(points: np.ndarray) -> float:
+    """Root mean square distance of points (N, 2) from their middle, px; at least 1."""
+    return max(float(np.sqrt(((points - points.mean(0)) ** 2).sum(-1).mean())), 1.0)
 
 
 def _diagonal(joints: np.ndarray) -> float:

@@ -71,6 +71,17 @@ def test_two_who_cross_unseen_keep_their_numbers_because_they_go_straight_on(see
     assert a[0] != b[0]
 
 
+def test_what_is_seen_of_two_who_cross_has_the_number_of_the_one_of_its_size():
+    """Both stand still, 60 px apart; then only the larger one is seen, five sixths of the way to where the other is expected."""
+    large, small = walker(400, 0, 10, height=300), walker(460, 0, 10, height=200)
+    small[..., 1] += large[..., 1].mean() - small[..., 1].mean()  # as high in the image
+    tracker = Tracker(RATE)
+    for t in range(5):
+        assert tracker.update(t, np.stack([large[t], small[t]])).tolist() == [0, 1]
+    moved = large[5] + [50, 0, 0]
+    assert tracker.update(5, moved[None]).tolist() == [0]
+
+
 def test_who_stops_while_unseen_is_the_same_person():
     person = walker(200, 200)
     person[50:, :, 0] -= (person[50:, :, 0].mean(1) - person[50, :, 0].mean())[:, None]
