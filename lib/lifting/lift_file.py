@@ -87,11 +87,18 @@ def lift_file(request: Request, lifter: Lifter | None = None) -> Lifted:
     elif request.fit_body:
         lifter.require_body()
     watch = Stopwatch()
-    people = detected(request, watch, notes) if request.video else read(request, notes)
     footage = None
     if request.video:
         footage = Footage(Path(request.video), round(1e6 * (request.embed_video or 0)))
-    return lift_people(request, lifter, people, rate_of(request), notes, watch, footage)
+    return lift_people(
+        request,
+        lifter,
+        detected(request, watch, notes) if request.video else read(request, notes),  # kept here no longer than needed
+        rate_of(request),
+        notes,
+        watch,
+        footage,
+    )
 
 
 def lift_people(
@@ -108,8 +115,8 @@ def lift_people(
     rate: frames per second; notes: lines so far, to which more are added; watch: runs since the last lap; footage: the images
     that people were found in.
     """
-    people = choose(people, request, notes)
-    prepared, lines = prepare_usable(people, request.min_joints)
+    prepared, lines = prepare_usable(choose(people, request, notes), request.min_joints)
+    del people  # hours of keypoints take gigabytes
     if not prepared:
         raise UserError(lines[0].removeprefix("skipped: "))
     notes += lines
@@ -163,9 +170,7 @@ def read(request: Request, notes: list[str]) -> list[Keypoints]:
 def detector_of(request: Request) -> Detector:
     """What finds the people in --video."""
     most = 1 if request.one_person else request.max_persons
-    return open_detector(
-        request.detector, request.joint_set, most, request.person_detector, request.heatmap_decoding
-    )
+    return open_detector(request.detector, request.joint_set, most, request.person_detector, request.heatmap_decoding)
 
 
 def detected(request: Request, watch: Stopwatch, notes: list[str]) -> list[Keypoints]:

@@ -40,6 +40,9 @@ ROOT = Path(__file__).resolve().parents[2]
 JOINT_REGRESSOR = ROOT / "data" / "Human36M" / "J_regressor_h36m_correct.npy"
 """SMPL's vertices to Human3.6M's joints; only fitting SMPL needs it (docs/data.md)."""
 
+LIFTED_AT_ONCE = 4096
+"""Frames that are lifted together, which bounds what a long video takes."""
+
 
 class Lifter:
     """The trained network, ready for use: 17 joints in 2D to 17 joints in 3D and, where the network has them, body meshes.
@@ -121,14 +124,14 @@ class Lifter:
         views = [virtual_camera(p.pixels, p.image_size, camera, p.frames, fps) for p in people]
         if latest:
             people, views = [p.last() for p in people], [view.last() for view in views]
-        outputs = self._run(np.concatenate([view.pose2d for view in views]))
-        root = outputs[0][:, [HUMAN36M_17.root]]
-        pose3d, *meshes = (points - root for points in outputs)
+        pose3d, turned, *meshes = self._lifted(
+            np.concatenate([view.pose2d for view in views]), np.concatenate([view.rotation for view in views])
+        )
         ends = np.cumsum([len(p.frames) for p in people])[:-1]
-        parts = zip(people, views, *(np.split(a, ends) for a in (pose3d, *meshes)), strict=True)
+        parts = zip(people, views, *(np.split(a, ends) for a in (pose3d, turned, *meshes)), strict=True)
         return [
             PoseSequence(
-                pose3d=(turned := pose @ view.rotation),
+                pose3d=turned,
                 pose2d=person.pixels,
                 joint_set=HUMAN36M_17,
                 fps=fps,
@@ -136,7 +139,7 @@ class Lifter:
                 person=person.person,
                 scores=person.scores,
                 imputed=person.imputed,
-                meshes=tuple(mesh @ view.rotation for mesh in persons_meshes),
+                meshes=tuple(persons_meshes),
                 faces=self.faces,
                 frames=person.frames,
                 camera=intrinsics(camera, person.image_size),
@@ -149,7 +152,7 @@ class Lifter:
                     float(person.imputed.mean()),
                 ),
             )
-            for person, view, pose, *persons_meshes in parts
+            for person, view, pose, turned, *persons_meshes in parts
         ]
 
     def fit(self, sequence: PoseSequence) -> PoseSequence:
@@ -173,6 +176,25 @@ class Lifter:
     def require_body(self) -> BodyModel:
         """The body that `fit` fits. UserError as in `fit`: for use before long computations."""
         return self._body_fitter.model
+
+    def _lifted(self, pose2d: np.ndarray, rotation: np.ndarray) -> list[np.ndarray]:
+        """Network's inputs (N, 17, 2) and the rotations (N, 3, 3) of their virtual cameras to what a sequence holds.
+
+        The pose (N, 17, 3) in the virtual camera's axes, the same in the real camera's, float64, and there the meshes
+        (N, R, 3) float32, metres relative to the pelvis. Beside these results only LIFTED_AT_ONCE frames take memory.
+        """
+        results: list[np.ndarray] = []
+        for start in range(0, len(pose2d), LIFTED_AT_ONCE):
+            rows = slice(start, start + LIFTED_AT_ONCE)
+            outputs = self._run(pose2d[rows])
+            pose3d, *meshes = (points - outputs[0][:, [HUMAN36M_17.root]] for points in outputs)
+            part = [pose3d, *(points @ rotation[rows] for points in (pose3d, *meshes))]
+            if not results:
+                kinds = [np.float64, np.float64] + [np.float32] * len(meshes)
+                results = [np.empty((len(pose2d), *a.shape[1:]), kind) for a, kind in zip(part, kinds, strict=True)]
+            for whole, values in zip(results, part, strict=True):
+                whole[rows] = values
+        return results
 
     def _run(self, pose2d: np.ndarray) -> list[np.ndarray]:
         """pose2d (N, 17, 2) to [pose3d (N, 17, 3), a mesh (N, R, 3) per scale], float64 metres."""

@@ -108,7 +108,8 @@ def smoothed(sequence: PoseSequence) -> PoseSequence:
 
     def smooth(points: np.ndarray) -> np.ndarray:
         rates = [sequence.fps / np.diff(sequence.frames[part]) for part in parts]
-        return np.concatenate([one_euro(points[part], rate) for part, rate in zip(parts, rates, strict=True)])
+        calm = (one_euro(points[part], rate) for part, rate in zip(parts, rates, strict=True))
+        return np.concatenate([part.astype(points.dtype, copy=False) for part in calm])
 
     root = None if sequence.root is None else smooth(sequence.root[:, None])[:, 0]
     meshes = tuple(smooth(mesh) for mesh in sequence.meshes)

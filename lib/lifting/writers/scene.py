@@ -59,11 +59,12 @@ class Scene:
         return found
 
     def points(self) -> np.ndarray:
-        """All joints and vertices of all frames (N, 3); of skins those that are farthest to each side."""
+        """All joints and vertices of all frames (N, 3), float32; of skins those that are farthest to each side."""
         parts = []
         for s, skin, offset in zip(self.sequences, self._skins, self._offsets, strict=True):
             meshes = s.meshes[-1:] if skin is None else (skin.extremes(),)
-            parts += [(points + offset).reshape(-1, 3) for points in (s.pose3d, *meshes)]
+            moves = offset.astype(np.float32)
+            parts += [(points.astype(np.float32) + moves).reshape(-1, 3) for points in (s.pose3d, *meshes)]
         return np.concatenate(parts)
 
 

@@ -62,8 +62,7 @@ def write_npz(path: Path, sequences: list[PoseSequence]) -> list[Path]:
         rows |= {f"body_{name}": [getattr(s.body, name) for s in sequences] for name in BODY_ROWS}
     for name in first.extras:
         rows[name] = [s.extras[name] for s in sequences]
-    arrays = {name: np.concatenate(parts) for name, parts in rows.items()}
-    arrays = {name: a.astype(np.float32) if a.dtype.kind == "f" else a for name, a in arrays.items()}
+    arrays = {name: _joined(parts) for name, parts in rows.items()}
     arrays |= {f"faces_{name}": np.asarray(f) for name, f in faces.items()}
     arrays |= {"quality_person": np.array([s.person for s in sequences])}
     if first.body is not None:
@@ -154,6 +153,12 @@ def write_csv(path: Path, sequences: list[PoseSequence]) -> list[Path]:
                     + s.imputed[t].astype(int).tolist()
                 )
     return [path]
+
+
+def _joined(parts: list[np.ndarray]) -> np.ndarray:
+    """The rows of all persons, real numbers as float32; no copy of one person's rows that are float32."""
+    parts = [part.astype(np.float32, copy=False) if part.dtype.kind == "f" else part for part in parts]
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
 def _number(value: float | None) -> float | None:

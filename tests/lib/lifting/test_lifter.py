@@ -1,4 +1,6 @@
 import copy
+import tracemalloc
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -56,7 +58,7 @@ def test_results_stand_in_the_cameras_axes_whatever_view_the_network_was_shown(l
     poses = lifter(pixels_of(0), SIZE, camera=CAMERA)
     np.testing.assert_allclose(poses.pose3d, points - points[:, :1], atol=1e-9)
     np.testing.assert_allclose(poses.root, points[:, 0], atol=1e-6)
-    np.testing.assert_allclose(poses.meshes[1], (points - points[:, :1])[:, :6], atol=1e-9)
+    np.testing.assert_allclose(poses.meshes[1], (points - points[:, :1])[:, :6], atol=1e-6)
 
 
 def test_the_answer_has_every_array_with_its_shape_and_the_checkpoints_faces(lifter):
@@ -90,6 +92,40 @@ def test_sequences_longer_than_a_batch_come_back_in_order(lifter):
     assert changes.argmax() == 100
 
 
+def test_long_sequences_are_lifted_in_parts(lifter, monkeypatch):
+    people = prepare_people([keypoints_of(0), keypoints_of(1)])
+    whole = lifter.lift(people)
+    monkeypatch.setattr("lib.lifting.lifter.LIFTED_AT_ONCE", 7)  # of 30 and 30: parts end within persons and across
+    for parts, together in zip(lifter.lift(people), whole, strict=True):
+        np.testing.assert_allclose(parts.pose3d, together.pose3d, atol=1e-6)
+        for mesh, mesh_together in zip(parts.meshes, together.meshes, strict=True):
+            np.testing.assert_allclose(mesh, mesh_together, atol=1e-6)
+        assert parts.quality.misfit == pytest.approx(together.quality.misfit, abs=1e-6)
+
+
+def test_a_long_video_takes_little_more_memory_than_its_results(lifter):
+    """5 kB per frame, half of which is the result: 17 joints twice in 2D, once in 3D, and meshes of 128 nodes."""
+    frames = 20_000
+    rng = np.random.default_rng(0)
+    xy = pixels_of(0)[np.arange(frames) % 30] + rng.normal(0, 1, (frames, 17, 2))
+    (person,) = prepare_people(
+        [replace(keypoints_of(0), frames=np.arange(frames), xy=xy, scores=np.ones(xy.shape[:2]))]
+    )
+    answer = rng.normal(0, 0.3, (1, 128, 3)).astype(np.float32)
+
+    def network(screen):
+        points = torch.as_tensor(answer).expand(len(screen), -1, -1)
+        return HGNOutput(points[:, :17], (points[:, :45], points[:, :83]))
+
+    lifter.network = network
+    tracemalloc.start()
+    (sequence,) = lifter.lift([person])
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert sum(mesh.nbytes for mesh in sequence.meshes) == 128 * 12 * frames
+    assert most < 6000 * frames
+
+
 def test_averaging_with_the_mirrored_person_makes_the_lifter_mirror_symmetric(weights):
     xy, partner = pixels_of(0), HUMAN36M_17.flip_permutation
     mirrored = (np.array([SIZE[0], 0]) + xy * [-1, 1])[:, partner]
@@ -98,7 +134,7 @@ def test_averaging_with_the_mirrored_person_makes_the_lifter_mirror_symmetric(we
     np.testing.assert_allclose(other.pose3d[:, partner] * [-1, 1, 1], poses.pose3d, atol=1e-5)
     plain = Lifter(weights)
     assert np.abs(plain(mirrored, SIZE).pose3d[:, partner] * [-1, 1, 1] - plain(xy, SIZE).pose3d).max() > 1e-3
-    assert np.ptp(poses.meshes[0] - plain(xy, SIZE).meshes[0], axis=1).max() < 1e-9  # one mesh, moved with the pelvis
+    assert np.ptp(poses.meshes[0] - plain(xy, SIZE).meshes[0], axis=1).max() < 1e-6  # one mesh, moved with the pelvis
 
 
 def test_missing_joints_are_imputed_and_marked(lifter):
