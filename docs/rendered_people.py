@@ -306,6 +306,8 @@ def _shadows(actors: Sequence[Actor], t: int, camera: Camera) -> np.ndarray:
 
 def _paint_bodies(picture: np.ndarray, actors: Sequence[Actor], t: int, camera: Camera) -> None:
     """Paint all triangles that face the camera, the farthest first."""
+    if not actors:
+        return
     corners, colours, depths = [], [], []
     for a in actors:
         seen = _seen(a.vertices[t], camera)

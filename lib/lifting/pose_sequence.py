@@ -20,9 +20,9 @@ class PoseSequence:
     pose3d (T, J, 3): root-relative; pose2d (T, J, 2): pixels of an image of image_size (width, height);
     frames (T,) int, increasing: which frame of the input each one is, None for 0, 1, 2, ...; fps: frames of the input
     per second; person: its number; scores (T, J): confidence of the 2D joints; imputed (T, J) bool: joints that were not
-    detected but imputed; root (T, 3): where the root joint is, None when unknown; meshes: per scale (T, N, 3), which a Lifter
-    gives as float32, relative to the same root as pose3d, with faces (F, 3) per scale; camera: f_x, f_y, c_x, c_y in pixels that the
-    person was lifted with; assumed: which of "fps" and "camera" were not known but assumed; quality: how far the poses
+    detected but imputed; root (T, 3): where the root joint is, None when unknown; meshes: per scale (T, N, 3), float32
+    from a Lifter, relative to the same root as pose3d, with faces (F, 3) per scale; camera: f_x, f_y, c_x, c_y in pixels that
+    the person was lifted with; assumed: which of "fps" and "camera" were not known but assumed; quality: how far the poses
     can be trusted; body: the SMPL-style body whose joints pose3d are, if one was fitted; extras: further results per frame
     by name, each an array (T, ...), for .npz and .json.
     """

@@ -12,6 +12,7 @@ import numpy as np
 
 from lib.errors import UserError
 from lib.lifting import DEFAULT_FPS
+from lib.lifting.detectors.interlaced import cannot_be_converted, combed, first_frames_are_the_same, one_field
 
 LOOKED_AT = 32
 """First frames of a video whose times show its rate."""
@@ -19,15 +20,20 @@ LOOKED_AT = 32
 MAX_RATE = 1000.0
 """Frames per second; what a file says beyond is no rate."""
 
+MAX_STRETCH = 4.0
+"""Most that pixels are wider than high, or the reverse."""
+
 
 @dataclass
 class Reading:
     """What happened while frames were read: how many, how many were skipped because two fell on one number, how many
-    came at another time than the number before plus one, and how many the file says it has (None: it does not)."""
+    came at another time than the number before plus one, how many were combed, and how many the file says it has (None: it
+    does not)."""
 
     frames: int = 0
     doubled: int = 0
     uneven: int = 0
+    combed: int = 0
     expected: int | None = None
 
     def notes(self, source: str) -> list[str]:
@@ -37,6 +43,11 @@ class Reading:
             skipped = f", {self.doubled} skipped" if self.doubled else ""
             lines.append(
                 f"{source}: frames come at uneven times; each is placed at its time ({self.uneven} gaps or doubles{skipped})"
+            )
+        if self.combed > 0.01 * self.frames:
+            lines.append(
+                f"{source}: interlaced; in {self.combed} of {self.frames} frames the odd lines show another moment and are "
+                "replaced by the mean of their neighbours"
             )
         if self.expected and self.frames + self.doubled < 0.98 * self.expected:
             lines.append(
@@ -56,7 +67,8 @@ def numbered_frames(
 
     Images are turned upright according to the file. A number is the frame's time times `video_rate`, so numbers of a video with
     a variable frame rate have gaps; of two frames with one number the second is skipped. Without a rate, frames are
-    counted. clip: first and last second that is wanted; wanted: these numbers only. What happened is added to `reading`.
+    counted. Pixels that are not square are stretched. Of frames that show two moments (`interlaced`) one is taken. clip:
+    first and last second that is wanted; wanted: these numbers only. What happened is added to `reading`.
     """
     reading = Reading() if reading is None else reading
     image = _read_image(path)
@@ -64,12 +76,14 @@ def numbered_frames(
         reading.frames = 1
         yield 0, cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
         return
+    _refuse_interlaced(path)
     rate, capture = video_rate(path), _open_video(path)
+    stretch = _stretch(capture)
     first, last = (0, math.inf) if clip is None else (n * (rate or DEFAULT_FPS) for n in clip)
     last = last if wanted is None else min(last, max(wanted, default=-1))
     total = max(0, int(capture.get(cv2.CAP_PROP_FRAME_COUNT)))
     reading.expected = total if total and not clip else None
-    number, attempts, damaged = -1, 0, False
+    number, attempts, damaged, before = -1, 0, False, None
     try:
         while True:
             attempts += 1
@@ -92,7 +106,14 @@ def numbered_frames(
             found, frame = capture.retrieve()
             if found:
                 reading.frames += 1
-                yield number, cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
+                whole = frame
+                if before is not None and combed(frame, before):
+                    reading.combed += 1
+                    whole = one_field(frame)
+                before = frame
+                if stretch != (1.0, 1.0):
+                    whole = cv2.resize(whole, None, fx=stretch[0], fy=stretch[1], interpolation=cv2.INTER_LINEAR)
+                yield number, cv2.cvtColor(whole, cv2.COLOR_BGR2RGB)
     finally:
         capture.release()
 
@@ -103,6 +124,16 @@ def _number(capture: cv2.VideoCapture, rate: float | None, before: int) -> int:
     if rate is None or not math.isfinite(milliseconds) or (milliseconds <= 0 and before >= 0):
         return before + 1
     return max(0, round(milliseconds * rate / 1000))
+
+
+def _stretch(capture: cv2.VideoCapture) -> tuple[float, float]:
+    """Factors of width and height that make a video's pixels square."""
+    across, down = (capture.get(p) for p in (cv2.CAP_PROP_SAR_NUM, cv2.CAP_PROP_SAR_DEN))
+    if not (math.isfinite(across) and math.isfinite(down) and min(across, down) > 0):
+        return 1.0, 1.0
+    wider = min(max(across / down, 1 / MAX_STRETCH), MAX_STRETCH)
+    turned = round(capture.get(cv2.CAP_PROP_ORIENTATION_META)) % 180 == 90
+    return (1.0, wider) if turned else (wider, 1.0)
 
 
 def image_size_of(path: str | Path) -> tuple[int, int]:
@@ -174,6 +205,18 @@ def _open_video(path: str | Path) -> cv2.VideoCapture:
     if not readable:
         raise UserError(f"{path}: OpenCV can read it neither as an image nor as a video; convert it to .mp4 (H.264)")
     return cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
+
+
+def _refuse_interlaced(path: str | Path) -> None:
+    """UserError for a video of which OpenCV would return no images but what was in memory."""
+    capture = _open_video(path)
+    same = first_frames_are_the_same(capture)
+    capture.release()
+    if same and cannot_be_converted(str(path)):
+        raise UserError(
+            f"{path}: is interlaced, which OpenCV cannot convert; make every frame one moment first: "
+            "ffmpeg -i FILE -vf bwdif -c:v libx264 NEW.mp4"
+        )
 
 
 @contextmanager

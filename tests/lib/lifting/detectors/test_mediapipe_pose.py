@@ -1,12 +1,12 @@
 """MediaPipe on a real video: one person who jumps off a roof and walks, from the wheel of sports2d (BSD-3)."""
 
 import importlib.util
-import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from docs.measure_video import write_task
 from lib.errors import UserError
 from lib.joints import MEDIAPIPE_33
 from lib.lifting.detectors.mediapipe_pose import MediaPipePose, MediaPipeTask
@@ -31,19 +31,8 @@ def film() -> Path:
 @pytest.fixture(scope="module")
 def task_file(tmp_path_factory) -> Path:
     """A pose landmarker file of the models in the wheel."""
-    import mediapipe
-    from mediapipe.tasks.python.metadata.metadata_writers.metadata_writer import MetadataWriter
-
     path = tmp_path_factory.mktemp("task") / "pose.task"
-    modules = Path(mediapipe.__file__).parent / "modules"
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as bundle:
-        for source, name, mean, std in (
-            ("pose_detection/pose_detection.tflite", "pose_detector.tflite", 127.5, 127.5),
-            ("pose_landmark/pose_landmark_full.tflite", "pose_landmarks_detector.tflite", 0.0, 255.0),
-        ):
-            writer = MetadataWriter.create(bytearray((modules / source).read_bytes()))
-            writer.add_general_info("pose").add_image_input([mean], [std])
-            bundle.writestr(name, writer.populate()[0])
+    write_task(path)
     return path
 
 

@@ -90,6 +90,23 @@ def test_frames_at_uneven_times_are_numbered_by_their_times(tmp_path):
     )
 
 
+def test_pixels_that_are_not_square_are_stretched(film):
+    """The `pasp` box of an .mp4 says how wide a pixel is: 3 to 2 makes 64 columns 96."""
+    content = bytearray(film.read_bytes())
+    entry = content.index(b"mp4v", content.index(b"stsd")) - 4
+    box = b"\0\0\0\x10pasp" + (3).to_bytes(4, "big") + (2).to_bytes(4, "big")
+    end = entry + int.from_bytes(content[entry : entry + 4], "big")
+    content[end:end] = box
+    for name in (b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stsd", b"mp4v"):
+        start = entry if name == b"mp4v" else content.index(name) - 4
+        content[start : start + 4] = (int.from_bytes(content[start : start + 4], "big") + len(box)).to_bytes(4, "big")
+    film.write_bytes(content)
+    assert image_size_of(film) == (96, 48)
+    _, frame = next(numbered_frames(film))
+    np.testing.assert_allclose(frame[24, 40], (255, 0, 0), atol=30)
+    np.testing.assert_allclose(frame[24, 56], (0, 0, 0), atol=30)
+
+
 def test_frames_without_times_and_rate_are_counted(film, monkeypatch):
     monkeypatch.setattr("lib.lifting.detectors.video.video_rate", lambda path: None)
     assert [number for number, _ in numbered_frames(film)] == [0, 1, 2, 3, 4]
