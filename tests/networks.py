@@ -1,5 +1,7 @@
 """One MODEL section of every kind of network that can be trained, small, for tests that hold for all of them."""
 
+import pytest
+
 from lib.config import ModelConfig
 
 NETWORKS = {
@@ -17,3 +19,8 @@ NETWORKS = {
     "ModulatedGCN": ModelConfig("ModulatedGCN", hidden_dim=8),
     "Transformer": ModelConfig("Transformer", hidden_dim=8, depth=2),
 }
+
+
+def networks(*quick: str) -> list:
+    """Parameters for `pytest.mark.parametrize`: all NETWORKS, those that are not named as slow."""
+    return [pytest.param(m, id=name, marks=() if name in quick else pytest.mark.slow) for name, m in NETWORKS.items()]

@@ -18,7 +18,7 @@ from lib.lifting.writers import NEED_BODY, WRITERS, write_poses
 from lib.models.factory import build_model
 from lib.models.hgn import HGNOutput
 from tests.bodies import builtin_body
-from tests.networks import NETWORKS
+from tests.networks import NETWORKS, networks
 from tests.stick_person import CAMERA, SIZE, C, F, keypoints_of, pixels_of, points_of
 from tests.tiny_weights import save_tiny_weights
 
@@ -287,7 +287,7 @@ def test_weights_for_other_joints_are_refused(tmp_path):
         load_model(path)
 
 
-@pytest.mark.parametrize("model", NETWORKS.values(), ids=NETWORKS.keys())
+@pytest.mark.parametrize("model", networks("HGN", "HGN, coarse mesh", "SimpleBaseline"))
 def test_every_network_lifts_and_brings_the_meshes_it_has(tmp_path, model):
     path = save_tiny_weights(tmp_path / "w.pth.tar", model)
     network, faces = load_model(path)
@@ -303,9 +303,14 @@ def test_every_network_lifts_and_brings_the_meshes_it_has(tmp_path, model):
     np.testing.assert_allclose(straight, (pose3d - pose3d[:, :1]) @ view.rotation, atol=1e-5)
 
 
+@pytest.fixture(scope="module")
+def skeletons(tmp_path_factory):
+    """What a network without meshes lifts."""
+    weights = save_tiny_weights(tmp_path_factory.mktemp("skeletons") / "w.pth.tar", NETWORKS["SimpleBaseline"])
+    return Lifter(weights)(pixels_of(0)[:1], SIZE)
+
+
 @pytest.mark.parametrize("ending", [e for e in WRITERS if e not in (".gif", ".mp4", *NEED_BODY)])
-def test_what_a_network_without_meshes_lifts_can_be_written(tmp_path, ending):
-    lifter = Lifter(save_tiny_weights(tmp_path / "w.pth.tar", NETWORKS["SimpleBaseline"]))
-    sequence = lifter(pixels_of(0)[:1], SIZE)
-    write_poses(tmp_path / f"out{ending}", [sequence])
+def test_what_a_network_without_meshes_lifts_can_be_written(tmp_path, skeletons, ending):
+    write_poses(tmp_path / f"out{ending}", [skeletons])
     assert (tmp_path / f"out{ending}").stat().st_size > 100

@@ -12,7 +12,7 @@ from lib.models.factory import build_model
 from lib.run_dir import create_run_dir
 from lib.training.batches import Augmentation, BatchSource
 from lib.training.trainer import Trainer
-from tests.networks import NETWORKS
+from tests.networks import NETWORKS, networks
 from tests.tables import FIVE_JOINTS, random_table
 from tests.trainers import assemble
 
@@ -39,10 +39,7 @@ QUICK = ("HGN", "HGN, no mesh losses", "SimpleBaseline")
 """Of the others every step is tested with the network alone, in tests/lib/models."""
 
 
-@pytest.mark.parametrize(
-    "model",
-    [pytest.param(m, id=name, marks=() if name in QUICK else pytest.mark.slow) for name, m in NETWORKS.items()],
-)
+@pytest.mark.parametrize("model", networks(*QUICK))
 def test_a_run_trains_everything_and_resumed_ends_with_the_same_weights(tmp_path, small_scales, model):
     whole = make_trainer(tmp_path / "whole", model, small_scales, 1)
     before = {name: value.clone() for name, value in whole.learner.model.state_dict().items()}
