@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from lib.graph.scales import GraphScale
+from lib.models.factory import build_fast_predictor
 from lib.models.hgn import HGN
 from tests.plain.hgn import randomise
 
@@ -27,6 +28,25 @@ def _no_waiting_for_the_disk() -> Iterator[None]:
         patch.setattr(os, "fsync", lambda descriptor: None)
         patch.setattr(np.memmap, "flush", lambda array: None)
         yield
+
+
+@pytest.fixture(scope="session")
+def _predictors() -> dict[tuple, Callable]:
+    return {}
+
+
+@pytest.fixture
+def shared_predictors(monkeypatch, _predictors) -> None:
+    """Each `Lifter` of the same layers and weights gets the same predictor: making one takes a third of a second."""
+
+    def predictor_of(model, device, joint_count):
+        weights = b"".join(value.numpy().tobytes() for value in model.state_dict().values())
+        key = (weights, repr(model), str(device), joint_count)
+        if key not in _predictors:
+            _predictors[key] = build_fast_predictor(model, device, joint_count)
+        return _predictors[key]
+
+    monkeypatch.setattr("lib.lifting.lifter.build_fast_predictor", predictor_of)
 
 
 def _icosphere(subdivisions: int) -> np.ndarray:

@@ -665,7 +665,7 @@ def test_an_entry_with_a_damaged_file_is_never_read(folder, coarse):
 
 @pytest.mark.parametrize(
     ("name", "damage"),
-    zip(("names", "pose2d", "camera", "meshes_1", "frames", "flipped_meshes_0"), DAMAGES, strict=True),
+    list(zip(("names", "pose2d", "camera", "meshes_1", "frames", "flipped_meshes_0"), DAMAGES, strict=True)),
 )
 def test_a_cache_with_a_damaged_array_is_made_anew(folder, coarse, reads, name, damage):
     table = load(folder, coarse, SplitRule((9,), 50))

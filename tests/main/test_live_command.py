@@ -25,7 +25,7 @@ FILM = ("--video", "film.mp4", "--live", "--detector", "pose.onnx")
 
 
 @pytest.fixture
-def folder(tmp_path, monkeypatch):
+def folder(tmp_path, monkeypatch, shared_predictors):
     """A person who is seen for 60 s at 5 images per second, a model that finds them, an empty film, and weights."""
     monkeypatch.chdir(tmp_path)
     write_model(tmp_path / "pose.onnx", "simcc")

@@ -13,7 +13,6 @@ import main.predict
 from lib.cli import run_command
 from lib.lifting import PRETRAINED, quality
 from lib.lifting.lifter import Lifter
-from lib.models.factory import build_fast_predictor
 from tests.lib.lifting.detectors.test_pose_model import dots, write_model
 from tests.stick_person import SIZE, C, F, stick_people
 from tests.tiny_weights import save_tiny_weights
@@ -21,24 +20,9 @@ from tests.tiny_weights import save_tiny_weights
 SIZE_OPTION = ("--image-size", *SIZE)
 
 
-@pytest.fixture(scope="module")
-def predictor():
-    """`build_fast_predictor` that makes one of the same weights once, as that takes a third of a second."""
-    made = {}
-
-    def predictor_of(model, device, joint_count):
-        weights = b"".join(value.numpy().tobytes() for value in model.state_dict().values())
-        if weights not in made:
-            made[weights] = build_fast_predictor(model, device, joint_count)
-        return made[weights]
-
-    return predictor_of
-
-
 @pytest.fixture
-def run(monkeypatch, tmp_path, predictor):
+def run(monkeypatch, tmp_path, shared_predictors):
     """Run main/predict.py with tiny weights in an empty folder; returns its exit code."""
-    monkeypatch.setattr("lib.lifting.lifter.build_fast_predictor", predictor)
     monkeypatch.chdir(tmp_path)
     weights = save_tiny_weights(tmp_path / "weights" / "best.pth.tar")
 

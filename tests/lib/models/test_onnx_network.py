@@ -26,15 +26,16 @@ def network(request, small_scales):
     return network.eval()
 
 
-@pytest.mark.parametrize("count", [1, 2, 3, 70])
-def test_on_a_cpu_the_fast_predictor_is_onnx_runtime_with_the_same_outputs(network, count):
-    fast, pose2d = build_fast_predictor(network, CPU, 5), torch.rand(count, 5, 2) * 2 - 1
+def test_on_a_cpu_the_fast_predictor_is_onnx_runtime_with_the_same_outputs_for_any_batch(network):
+    fast = build_fast_predictor(network, CPU, 5)
     assert isinstance(fast, OnnxNetwork)
-    with torch.inference_mode():
-        wanted = _flat(network(pose2d))
-    for a, b in zip(_flat(evaluate_in_parts(fast, pose2d)), wanted, strict=True):
-        assert a.dtype == torch.float32
-        torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-5 * float(b.abs().max()))
+    for count in (1, 2, 3, 70):
+        pose2d = torch.rand(count, 5, 2) * 2 - 1
+        with torch.inference_mode():
+            wanted = _flat(network(pose2d))
+        for a, b in zip(_flat(evaluate_in_parts(fast, pose2d)), wanted, strict=True):
+            assert a.dtype == torch.float32
+            torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-5 * float(b.abs().max()))
 
 
 def test_threads_may_call_it_at_once(network):

@@ -29,7 +29,7 @@ def root(tmp_path):
 
 
 @pytest.fixture
-def sessions(root, weights):
+def sessions(root, weights, shared_predictors):
     return Sessions(root, [weights], Settings(gpu="cpu"))
 
 
