@@ -76,6 +76,18 @@ def body(path: Path) -> None:
     first.save(path, save_all=True, append_images=others, duration=round(1000 / rate), loop=0, quality=60, method=4)
 
 
+def walker(path: Path) -> None:
+    """A rendered person who walks past: the video among the examples of main/demo.py."""
+    from docs.rendered_people import WARDROBE, Scene, moving_camera, write_video
+    from docs.rendered_people import walker as person
+    from smplpytorch.smplpytorch.builtin_body import build_builtin_body
+
+    rate, seconds, speed = 15.0, 3.0, 1.05
+    frames = round(rate * seconds)
+    walking = person(build_builtin_body(), WARDROBE[0], (-speed * seconds / 2, 0.0), speed, frames, rate, seed=1)
+    write_video(path, Scene([walking], moving_camera((0.0, 0.3, 0.95), frames, (384, 288)), rate))
+
+
 def filmed_motion(action: str, seconds: float, rate: float) -> tuple[np.ndarray, tuple[int, int], float]:
     """Pixels (T, 17, 2) of a procedural motion of the built-in body in front of a studio camera, image size, frame rate."""
     import torch
@@ -178,8 +190,12 @@ DRAWINGS: dict[str, tuple[Callable[[Path], None], tuple[str, ...]]] = {
     "error.svg": (error, ("experiment/HGN_mocap_pretrained/log.jsonl",)),
     "run_folder.png": (run_folder, ("docs/run_folder_figure.py", TRAINING)),
     "speed.svg": (speed, ("docs/benchmarks.json",)),
+    "walker.mp4": (walker, ("docs/rendered_people.py",)),
 }
 """File in asset/media -> (how it is drawn, files that it is drawn from)."""
+
+SCREENSHOTS = {"demo.png": "docs/screenshot_demo.py"}
+"""File in asset/media -> the script that takes it. It needs a browser and is run by hand."""
 
 
 def digest(files: tuple[str, ...]) -> str:
@@ -188,7 +204,10 @@ def digest(files: tuple[str, ...]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Draw the images of README.md and docs/ into asset/media.")
+    by_hand = ", ".join(f"{name} is taken by {script}" for name, script in SCREENSHOTS.items())
+    parser = argparse.ArgumentParser(
+        description=f"Draw the images of README.md and docs/ into asset/media. {by_hand}, with a browser."
+    )
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"which (default: all): {', '.join(DRAWINGS)}")
     names = parser.parse_args().names or list(DRAWINGS)
     unknown = sorted(set(names) - set(DRAWINGS))

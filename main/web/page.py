@@ -19,15 +19,15 @@ WAITING = 8
 REMOVED_AFTER = 24 * 3600
 """Seconds after which files are removed though their tab is still open, or was never closed."""
 
-SAMPLES = Path(__file__).resolve().parents[2] / "asset" / "samples"
+ASSET = Path(__file__).resolve().parents[2] / "asset"
 
 EXAMPLES = {
-    "COCO, two people": ("coco_dataset.json", None, None, None),
-    "AlphaPose": ("alphapose.json", 1280, 720, None),
-    "MMPose": ("mmpose.json", 1280, 720, None),
-    "a table (CSV)": ("human36.csv", 1280, 720, "human36"),
+    "a video (rendered)": ("media/walker.mp4", None, None, None),
+    "COCO, two people": ("samples/coco_dataset.json", None, None, None),
+    "AlphaPose": ("samples/alphapose.json", 1280, 720, None),
+    "a table (CSV)": ("samples/human36.csv", 1280, 720, "human36"),
 }
-"""Name -> file in asset/samples, and where it does not have them: width and height of the images, joint set."""
+"""Name -> file in asset/, and where it does not have them: width and height of the images, joint set."""
 
 OFFERED = [ending for ending in WRITERS if ending not in (PAGE_ENDING, ".obj")]
 """Files to choose from. The page always comes; .obj, one file per frame, is for main/predict.py."""
@@ -114,12 +114,12 @@ def build_page(sessions: Sessions) -> "Blocks":
                     endings = gr.CheckboxGroup(
                         OFFERED, value=PRESET, show_label=False, info=f"{', '.join(NEED_BODY)} need a fitted body"
                     )
-                with gr.Accordion("Options: image size, frame rate, people, body", open=False):
+                with gr.Accordion("Options: image size, people, body", open=False):
                     weights, about_images, about_people = option_fields(sessions.weights)
                 fields = [source, weights, *about_images, endings, *about_people]
                 with examples_here:
                     examples = gr.Examples(
-                        [[str(SAMPLES / name), *rest] for name, *rest in EXAMPLES.values()],
+                        [[str(ASSET / name), *rest] for name, *rest in EXAMPLES.values()],
                         [source, *about_images[:3]],
                         example_labels=list(EXAMPLES),
                         preload=False,

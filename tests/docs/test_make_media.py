@@ -3,7 +3,7 @@ import re
 
 import pytest
 
-from docs.make_media import DRAWINGS, MEDIA, RECORD, ROOT, digest
+from docs.make_media import DRAWINGS, MEDIA, RECORD, ROOT, SCREENSHOTS, digest
 from docs.run_folder_figure import files_of, tree_rows
 
 
@@ -16,7 +16,13 @@ def test_an_image_is_there_and_drawn_from_the_files_as_they_are(name):
 def test_every_image_of_the_pages_is_made_by_a_command():
     pages = [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
     shown = {target for page in pages for target in re.findall(r"asset/media/([\w.]+)", page.read_text())}
-    assert shown <= set(DRAWINGS)
+    assert shown <= {*DRAWINGS, *SCREENSHOTS}
+
+
+@pytest.mark.parametrize("name", SCREENSHOTS)
+def test_a_screenshot_is_there_small_and_taken_by_a_script(name):
+    assert (MEDIA / name).stat().st_size <= 200_000
+    assert (ROOT / SCREENSHOTS[name]).is_file()
 
 
 def test_a_file_of_a_run_folder_that_has_no_line_in_its_picture_is_an_error(tmp_path):
