@@ -22,12 +22,12 @@ REMOVED_AFTER = 24 * 3600
 ASSET = Path(__file__).resolve().parents[2] / "asset"
 
 EXAMPLES = {
-    "a video (rendered)": ("media/walker.mp4", None, None, None),
-    "COCO, two people": ("samples/coco_dataset.json", None, None, None),
-    "AlphaPose": ("samples/alphapose.json", 1280, 720, None),
+    "a video (rendered)": ("media/walker.mp4", 0, 0, ""),
+    "COCO, two people": ("samples/coco_dataset.json", 0, 0, ""),
+    "AlphaPose": ("samples/alphapose.json", 1280, 720, ""),
     "a table (CSV)": ("samples/human36.csv", 1280, 720, "human36"),
 }
-"""Name -> file in asset/, and where it does not have them: width and height of the images, joint set."""
+"""Name -> file in asset/; width and height of its images and its joint set, where it does not have them."""
 
 OFFERED = [ending for ending in WRITERS if ending not in (PAGE_ENDING, ".obj")]
 """Files to choose from. The page always comes; .obj, one file per frame, is for main/predict.py."""
@@ -94,8 +94,10 @@ def build_page(sessions: Sessions) -> "Blocks":
         smooth,
         fit_body,
     ):
-        size = (width or 0, height or 0) if width or height else None
-        choices = Choices(endings, weights, size, joint_set or None, fps, max_persons, one_person, smooth, fit_body)
+        width, height, fps, max_persons = (value or 0 for value in (width, height, fps, max_persons))  # None: cleared
+        size = (width, height) if width or height else None
+        people = (max_persons or None, one_person, smooth, fit_body)
+        choices = Choices(endings, weights, size, joint_set or None, fps or None, *people)
         return shown_as(sessions.run(request.session_hash or "", upload, choices))
 
     def end(request: gr.Request) -> None:
@@ -132,7 +134,7 @@ def build_page(sessions: Sessions) -> "Blocks":
                 ]
         for start in (go.click, source.upload, examples.load_input_event.then):
             start(run, fields, results, api_name="lift" if start == go.click else False, concurrency_id="lift")
-        source.clear(lambda: (None, None, ""), None, about_images[:3], api_name=False)  # the next file has others
+        source.clear(lambda: (0, 0, ""), None, about_images[:3], api_name=False)  # the next file has others
         page.unload(end)
     sessions.keep_present_files()
     return page
@@ -144,11 +146,11 @@ def option_fields(weights: list[str]) -> "tuple[Component, list[Component], list
 
     network = gr.Dropdown(weights, value=weights[0], label="weights", visible=len(weights) > 1)
     with gr.Row():
-        width = gr.Number(label="image width", info="--image-size W, for keypoint files", precision=0, min_width=120)
-        height = gr.Number(label="image height", info="--image-size H, pixels", precision=0, min_width=120)
+        width = gr.Number(0, label="image width", info="--image-size W; 0: the file has it", precision=0, min_width=120)
+        height = gr.Number(0, label="image height", info="--image-size H, pixels", precision=0, min_width=120)
     joint_set = gr.Dropdown(["", *JOINT_SETS], value="", label="keypoint convention", info="--joint-set")
-    fps = gr.Number(label="frames per second", info="--fps; default: the video's, else 25")
-    persons = gr.Number(label="most persons", info="--max-persons", precision=0)
+    fps = gr.Number(0, label="frames per second", info="--fps; 0: the video's, else 25")
+    persons = gr.Number(0, label="most persons", info="--max-persons; 0: all", precision=0)
     switches = [
         gr.Checkbox(label="one person", info="--one-person: the best detection of each frame"),
         gr.Checkbox(label="smooth", info="--smooth one-euro"),

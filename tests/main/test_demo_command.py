@@ -105,11 +105,10 @@ def test_the_page_lifts_an_upload_and_leaves_nothing_behind(demo, repository, tm
     nobody = tmp_path / "nobody.json"
     nobody.write_text("[]")
 
-    def lift(path: Path, width=None, height=None):
-        options = {"width": width, "height": height, "fps": None, "max_persons": None, "endings": [".npz", ".bvh"]}
-        return client.predict(upload=handle_file(path), **options, api_name="/lift")
+    def lift(path: Path, **options):
+        return client.predict(upload=handle_file(path), endings=[".npz", ".bvh"], **options, api_name="/lift")
 
-    shown, lines, files = lift(sample, 1280, 720)
+    shown, lines, files = lift(sample, width=1280, height=720)
     assert 'sandbox="allow-scripts" srcdoc="&lt;!doctype html&gt;' in shown
     assert "image 1280 x 720 px, 25 frames per second (assumed)" in lines
     names = [Path(file).name for file in files["value"]]
