@@ -233,6 +233,58 @@ def test_a_video_is_lifted_with_a_detector(run, tmp_path, capsys):
     assert json.loads((tmp_path / "o.json").read_text())["persons"][0]["frames"] == [1, 2]
 
 
+def dotted(path, frames, fourcc="mp4v", dark=()):
+    """A video of the coloured dots that the test's pose model finds, black in some frames."""
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*fourcc), 20.0, (320, 240))
+    for t in range(frames):
+        picture = dots((240, 320), (150 + 2 * t, 60), (170, 120), (130, 190), width=14)
+        writer.write(np.zeros_like(picture) if t in dark else cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+    writer.release()
+    return path
+
+
+def test_faulty_videos_are_used_as_far_as_they_go_or_named_in_one_line(run, tmp_path, capfd):
+    """Black in the middle, black throughout, no frame rate, damaged in the middle, cut off at the end."""
+    pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnx")
+    write_model(tmp_path / "pose.onnx", "simcc")
+
+    def lifted(path):
+        code = run("--video", path, "--detector", "pose.onnx", "--output", "o.json")
+        content = json.loads((tmp_path / "o.json").read_text()) if code == 0 else None
+        return content, capfd.readouterr().err
+
+    content, _ = lifted(dotted(tmp_path / "gap.mp4", 12, dark=range(4, 8)))
+    assert content["persons"][0]["frames"] == [0, 1, 2, 3, 8, 9, 10, 11]
+
+    content, errors = lifted(dotted(tmp_path / "black.mp4", 5, dark=range(5)))
+    assert content is None
+    assert errors.endswith("black.mp4: pose.onnx finds no person in any of 5 frames\n")
+    assert errors.count("\n") == 1
+
+    data = bytearray(dotted(tmp_path / "zero.avi", 6, "MJPG").read_bytes())
+    header, stream = data.index(b"avih") + 8, data.index(b"strh") + 8
+    data[header : header + 4] = data[stream + 24 : stream + 28] = bytes(4)  # microseconds per frame, frames per unit
+    (tmp_path / "zero.avi").write_bytes(data)
+    content, _ = lifted(tmp_path / "zero.avi")
+    assert content["persons"][0]["frames"] == list(range(6))
+    assert content["fps"] == 25  # which FFmpeg assumes itself
+
+    data = bytearray(dotted(tmp_path / "damaged.mp4", 40).read_bytes())
+    begin, end = (data.index(b"mdat") + int(part * len(data)) for part in (0.3, 0.5))
+    data[begin:end] = np.random.default_rng(0).integers(0, 255, end - begin, np.uint8).tobytes()
+    (tmp_path / "damaged.mp4").write_bytes(data)
+    content, errors = lifted(tmp_path / "damaged.mp4")
+    assert content["persons"][0]["frames"][-1] == 39
+    assert re.search(r"damaged\.mp4: only \d+ of 40 frames can be read; the file is damaged", errors)
+
+    data = dotted(tmp_path / "cut.avi", 40, "MJPG").read_bytes()
+    (tmp_path / "cut.avi").write_bytes(data[: len(data) // 2])
+    content, errors = lifted(tmp_path / "cut.avi")
+    assert content["persons"][0]["frames"][0] == 0
+    assert re.search(r"cut\.avi: only \d+ of 40 frames can be read", errors)
+
+
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [

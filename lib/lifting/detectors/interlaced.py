@@ -22,6 +22,9 @@ COMBED, MORE_THAN_ACROSS = 0.85, 1.4
 """Difference of neighbouring lines over that of lines two apart, where something moves: 0.5 to 0.75 in whole frames, 0.8 to 2 in
 combed ones. Noise gives 1, but between columns too: the number for lines must be so many times that for columns."""
 
+LEAST_COMB = 0.03
+"""Difference of neighbouring lines over that of the frames, where something moves; a surface that is plainer says nothing."""
+
 BLOCK, BLOCKS = 8, 40
 """Columns that are looked at: at most so many blocks of so many."""
 
@@ -43,9 +46,11 @@ def combed(image: np.ndarray, before: np.ndarray) -> bool:
     columns = moving[..., :-2] & moving[..., 1:-1] & moving[..., 2:]
     if min(lines.sum(), columns.sum()) < LEAST_MOVING:
         return False
-    down = _roughness(here[:-2], here[1:-1], here[2:], lines)
-    across = _roughness(here[..., :-2], here[..., 1:-1], here[..., 2:], columns)
-    return down > max(COMBED, MORE_THAN_ACROSS * across)
+    near, apart = _differences(here[:-2], here[1:-1], here[2:], lines)
+    if near < LEAST_COMB * np.abs(here - there)[1:-1][lines].mean():
+        return False
+    near_columns, apart_columns = _differences(here[..., :-2], here[..., 1:-1], here[..., 2:], columns)
+    return near / apart > max(COMBED, MORE_THAN_ACROSS * near_columns / apart_columns)
 
 
 def _blocks(image: np.ndarray) -> np.ndarray:
@@ -55,10 +60,10 @@ def _blocks(image: np.ndarray) -> np.ndarray:
     return blocks[:, :: -(-count // BLOCKS)].astype(np.int16)
 
 
-def _roughness(a: np.ndarray, b: np.ndarray, c: np.ndarray, where: np.ndarray) -> float:
-    """Mean difference of neighbours over that of every second one, for three values in a row."""
+def _differences(a: np.ndarray, b: np.ndarray, c: np.ndarray, where: np.ndarray) -> tuple[float, float]:
+    """Mean difference of neighbours, and of every second one, for three values in a row; above 0."""
     near = (np.abs(a - b)[where].mean() + np.abs(b - c)[where].mean()) / 2
-    return float(near / max(np.abs(a - c)[where].mean(), 1e-6))
+    return max(float(near), 1e-6), max(float(np.abs(a - c)[where].mean()), 1e-6)
 
 
 def one_field(image: np.ndarray) -> np.ndarray:

@@ -52,6 +52,14 @@ def test_noise_is_no_comb():
     assert not combed(*dark)
 
 
+def test_a_plain_block_that_moves_is_no_comb():
+    noise = np.random.default_rng(0)
+    frames = [noise.integers(0, 3, (H, W, 3), np.uint8) for _ in range(2)]  # as compression leaves it
+    for x, frame in zip((20, 31), frames, strict=True):
+        frame[20:80, x : x + 16] = 255 - noise.integers(0, 3, (60, 16, 3), np.uint8)
+    assert not combed(*frames)
+
+
 def test_one_field_is_one_moment():
     """Rows 0, 2, 4, ... stay; row 1 is the mean of rows 0 and 2; the last row of an even number repeats the one before."""
     image = np.array([[10], [99], [20], [99]], np.uint8)[..., None].repeat(3, 2)
