@@ -49,7 +49,7 @@ def parse_arguments() -> argparse.Namespace:
     group.add_argument(
         "--body",
         metavar="YAML",
-        help="measure only what predict.py --fit-body changes on the test sets of this configuration (docs/body.md)",
+        help="measure only what predict.py --fit-body and --floor change on the test sets of this configuration (docs/body.md)",
     )
     group.add_argument(
         "--lifting",
@@ -61,7 +61,13 @@ def parse_arguments() -> argparse.Namespace:
         "--body-frames", type=int, default=300, metavar="N", help="most frames of a person (default 300)"
     )
     parser.add_argument(
-        "--data-dir", metavar="DIR", help="DATASET.data_dir for --body and --lifting; default: the configuration's"
+        "--body-fps", type=float, default=10.0, metavar="N", help="frames per second of the import (default 10)"
+    )
+    parser.add_argument(
+        "--data-dir",
+        metavar="DIR",
+        nargs="+",
+        help="DATASET.data_dir for --body, which takes several, and --lifting; default: the configuration's",
     )
     parser.add_argument(
         "--quick", action="store_true", help="tiny sizes, to check that everything runs; the numbers are meaningless"
@@ -106,22 +112,22 @@ def main() -> None:
 
 
 def measure_body(args: argparse.Namespace) -> None:
-    """The table of docs/body.md."""
+    """The tables of docs/body.md."""
     from lib.config import load_config
     from lib.device import choose_devices
     from lib.lifting.lifter import Lifter
-    from main.benchmarking.body import HEADER, body_rows
+    from main.benchmarking.body import body_rows, tables
 
-    cfg = load_config(args.body, {"DATASET.data_dir": args.data_dir} if args.data_dir else None)
-    lifter = Lifter(cfg.TEST.weight_path, choose_devices(args.gpu)[0])
-    print(HEADER, flush=True)
-    rows = []
-    for row in body_rows(cfg, lifter.require_body(), lifter, args.body_frames):
-        print(row.text(), flush=True)
-        rows.append(asdict(row))
+    lifter, rows = None, []
+    for folder in args.data_dir or [None]:
+        cfg = load_config(args.body, {"DATASET.data_dir": folder} if folder else None)
+        lifter = lifter or Lifter(cfg.TEST.weight_path, choose_devices(args.gpu)[0])
+        label = Path(folder or cfg.DATASET.data_dir).name
+        rows += body_rows(cfg, lifter.require_body(), lifter, args.body_frames, label, args.body_fps)
+    print(tables(rows))
     if args.json:
         with replacing(args.json) as path:
-            path.write_text(json.dumps({"rows": rows}, indent=1) + "\n")
+            path.write_text(json.dumps({"rows": [asdict(row) for row in rows]}, indent=1) + "\n")
 
 
 def measure_lifting(args: argparse.Namespace) -> None:
@@ -133,7 +139,7 @@ def measure_lifting(args: argparse.Namespace) -> None:
     from main.benchmarking.cameras import camera_rows, place_rows, place_text, standing_people, text
     from main.benchmarking.missing import missing_rows, missing_text
 
-    cfg = load_config(args.lifting, {"DATASET.data_dir": args.data_dir} if args.data_dir else None)
+    cfg = load_config(args.lifting, {"DATASET.data_dir": args.data_dir[0]} if args.data_dir else None)
     lifter = Lifter(cfg.TEST.weight_path, choose_devices(args.gpu)[0])
     results = {}
     for name in cfg.DATASET.test_list:

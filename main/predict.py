@@ -9,7 +9,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from lib.cli import add_traceback_argument, add_weights_argument, notice, run_command
 from lib.joints import JOINT_SETS
 from lib.joints.imputation import MIN_JOINTS
-from lib.lifting import DEFAULT_FPS, PRETRAINED
+from lib.lifting import DEFAULT_FPS, FIT_SMOOTHNESS, PRETRAINED
 from lib.lifting.detectors.heatmaps import DECODERS
 from lib.lifting.footage import EMBEDDED_MEGABYTES
 from lib.lifting.request import Request
@@ -144,6 +144,34 @@ def parse_arguments() -> Request:
         choices=MESHES,
         help="what .html, .png, .gif, .mp4, .glb and .obj show: coarse, the network's mesh of about 80 vertices, or body, the "
         "shaded skin of --fit-body (about 6,900 vertices; default with --fit-body)",
+    )
+    parser.add_argument(
+        "--fit-smoothness",
+        type=float,
+        nargs="?",
+        const=FIT_SMOOTHNESS,
+        metavar="SECONDS",
+        help="for --fit-body: joints turn smoothly, faster changes than this are noise "
+        f"(without a number {FIT_SMOOTHNESS:g}; default: every frame by itself)",
+    )
+    parser.add_argument(
+        "--floor",
+        action="store_true",
+        help="put people on the floor, for a camera that stands still: level axes, a pelvis that moves as the planted feet "
+        "say, feet that neither slide nor sink; with --fit-body heels and toes, else ankles (docs/body.md)",
+    )
+    parser.add_argument(
+        "--up",
+        nargs="+",
+        metavar=("X", "Y Z"),
+        help="for --floor, the vertical: three numbers in camera axes (x right, y down, z forward), or `camera` for a camera "
+        "that is held level; default: estimated from feet and upright people",
+    )
+    parser.add_argument(
+        "--height",
+        type=float,
+        metavar="METRES",
+        help="how tall each person is: fixes the scale of everything; default: as the network sees it",
     )
     parser.add_argument(
         "--average-flip",

@@ -13,3 +13,9 @@ FPS_RANGE = (0.01, 10000.0)
 
 MAX_IMAGE_SIDE = 1 << 20
 """Pixels. A larger width or height is a mistake."""
+
+HEIGHT_RANGE = (0.3, 3.0)
+"""Metres that are taken for a person's height."""
+
+FIT_SMOOTHNESS = 0.05
+"""Seconds: what smooths a fitted body where no time is given."""

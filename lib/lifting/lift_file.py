@@ -1,4 +1,4 @@
-"""From a request to files: read or detect, choose, lift, locate, smooth, fit, write."""
+"""From a request to files: read or detect, choose, lift, locate, smooth, fit, put on the floor, write."""
 
 import time
 from dataclasses import dataclass
@@ -21,6 +21,7 @@ from lib.lifting.pose_sequence import PoseSequence
 from lib.lifting.request import Request
 from lib.lifting.root_translation import with_root_translation
 from lib.lifting.smoothing import smoothed
+from lib.lifting.stature import with_height
 from lib.lifting.usable import doubtful_image_size, prepare_usable
 from lib.lifting.virtual_camera import person_size
 from lib.lifting.writers import write_poses
@@ -42,8 +43,14 @@ class Lifted:
         """A line about each person, one about the conditions, and one that names the files; none where there is no person."""
         if not self.sequences:
             return []
-        located = self.sequences[0].root is not None
-        place = "" if located else "; positions are relative to each person's pelvis (--camera gives their place)"
+        first = self.sequences[0]
+        place = (
+            ""
+            if first.root is not None
+            else "; positions are relative to each person's pelvis (--camera gives their place)"
+        )
+        if first.floor is not None:
+            place = f"; {first.floor}"
         lines = [describe(sequence) for sequence in self.sequences]
         return [*lines, self.sequences[0].conditions() + place, f"written: {listed(self.written)}"]
 
@@ -132,9 +139,17 @@ def lift_people(
     if request.smooth:
         sequences = [smoothed(sequence) for sequence in sequences]
     watch.lap("prepared and lifted")
+    if request.height is not None:
+        sequences = [with_height(sequence, request.height) for sequence in sequences]
     if request.fit_body:
-        sequences = [lifter.fit(sequence) for sequence in sequences]
+        smoothness = request.fit_smoothness or 0.0
+        sequences = [lifter.fit(sequence, request.height, smoothness) for sequence in sequences]
         watch.lap("fitted")
+    if request.floor:
+        sequences, lines = lifter.on_floor(sequences, request.vertical)
+        assert sequences[0].floor is not None
+        notes += [*lines, *(f"warning: {warning}" for warning in sequences[0].floor.warnings())]
+        watch.lap("put on the floor")
     written = write(request.outputs, sequences, footage, notes, request.mesh)
     watch.lap("written")
     if request.video:

@@ -19,6 +19,7 @@ from lib.errors import UserError
 from lib.graph.scales import build_scales
 from lib.joints import HUMAN36M_17, JOINT_SETS
 from lib.lifting import DEFAULT_FPS, FPS_RANGE, MAX_IMAGE_SIDE, PRETRAINED
+from lib.lifting.floor.ground import on_floor
 from lib.lifting.keypoints.prepare import PreparedPerson, prepare_people
 from lib.lifting.keypoints.readers import Keypoints
 from lib.lifting.pose_sequence import PoseSequence
@@ -155,15 +156,33 @@ class Lifter:
             for person, view, pose, turned, *persons_meshes in parts
         ]
 
-    def fit(self, sequence: PoseSequence) -> PoseSequence:
+    def fit(self, sequence: PoseSequence, height: float | None = None, smoothness: float = 0.0) -> PoseSequence:
         """Fit an SMPL-style body to a sequence of this lifter: `body` of the result, one shape and a pose per frame.
 
         pose3d and meshes of the result are those of the body, so limbs have one length; `body.residual` is how far they are
-        from what the network gave. For less jitter smooth the sequence first (`lib.lifting.smoothing`). The body is the one
-        that the network was trained on: the built-in one, or SMPL where its file is. UserError where it is not there, or where
-        the network has no trained meshes (docs/body.md).
+        from what the network gave. height: how tall the person is, metres; everything is scaled to it. smoothness: seconds
+        over which joints turn smoothly, 0 for each frame by itself; or smooth the sequence first (`lib.lifting.smoothing`).
+
+        The body is the one that the network was trained on: the built-in one, or SMPL where its file is. UserError where it is
+        not there, or where the network has no trained meshes (docs/body.md).
         """
-        return self._body_fitter(sequence)
+        return self._body_fitter(sequence, height, smoothness)
+
+    def on_floor(
+        self, sequences: list[PoseSequence], up: Sequence[float] | None = None
+    ) -> tuple[list[PoseSequence], list[str]]:
+        """Put the people of one clip on the floor: level axes with the floor at y = 0, a root's way that follows planted feet,
+        and feet that neither slide nor sink; with lines about skipped frames.
+
+        For a camera that stands still. Roots come from the camera that the people were lifted with, known or assumed. up (3,):
+        the vertical in camera axes, estimated where it is None. With fitted bodies heels and toes are planted, else ankles.
+        `floor` of each result states the vertical, the height and their uncertainty, `extras` the contacts (docs/body.md).
+        UserError where nobody can be placed in front of the camera.
+        """
+        if all(sequence.body is not None for sequence in sequences):
+            feet = self._body_fitter.feet
+            return on_floor(sequences, up, feet, feet.plant)
+        return on_floor(sequences, up)
 
     @cached_property
     def _body_fitter(self) -> "BodyFitter":

@@ -7,6 +7,7 @@ import numpy as np
 
 from lib.joints import JointSet
 from lib.lifting.fitted_body import FittedBody
+from lib.lifting.floor.plane import Floor
 from lib.lifting.quality import Quality
 
 MESH_NAMES = ("coarse", "fine")
@@ -15,7 +16,8 @@ MESH_NAMES = ("coarse", "fine")
 
 @dataclass(frozen=True)
 class PoseSequence:
-    """One person in T frames, J joints, N vertices; 3D in metres, camera axes (x right, y down, z forward).
+    """One person in T frames, J joints, N vertices; 3D in metres, camera axes (x right, y down, z forward), or, with a
+    `floor`, its level axes.
 
     pose3d (T, J, 3): root-relative; pose2d (T, J, 2): pixels of an image of image_size (width, height);
     frames (T,) int, increasing: which frame of the input each one is, None for 0, 1, 2, ...; fps: frames of the input
@@ -24,7 +26,7 @@ class PoseSequence:
     from a Lifter, relative to the same root as pose3d, with faces (F, 3) per scale; camera: f_x, f_y, c_x, c_y in pixels that
     the person was lifted with; assumed: which of "fps" and "camera" were not known but assumed; quality: how far the poses
     can be trusted; body: the SMPL-style body whose joints pose3d are, if one was fitted; extras: further results per frame
-    by name, each an array (T, ...), for .npz and .json.
+    by name, each an array (T, ...), for .npz and .json; floor: what the person was put on (`lib.lifting.floor`).
     """
 
     pose3d: np.ndarray
@@ -43,6 +45,7 @@ class PoseSequence:
     assumed: tuple[str, ...] = ()
     quality: Quality | None = None
     body: FittedBody | None = None
+    floor: Floor | None = None
     extras: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def __post_init__(self):

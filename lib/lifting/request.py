@@ -9,11 +9,14 @@ from lib.errors import UserError
 from lib.joints import HUMAN36M_17
 from lib.joints.imputation import MIN_JOINTS
 from lib.joints.plausible_pose import MIN_KNOWN
-from lib.lifting import FPS_RANGE, MAX_IMAGE_SIDE, PRETRAINED
+from lib.lifting import FPS_RANGE, HEIGHT_RANGE, MAX_IMAGE_SIDE, PRETRAINED
 from lib.lifting.writers import BODY, NEED_BODY, check_output, ending_of
 
 MAX_EMBEDDED = 500.0
 """MB of images in a page; browsers fail on much more."""
+
+MAX_SMOOTHNESS = 1.0
+"""Seconds of --fit-smoothness."""
 
 BELONG_TO_VIDEO = ("detector", "person_detector", "heatmap_decoding", "clip", "embed_video")
 """Options that mean nothing without a video."""
@@ -56,6 +59,10 @@ class Request:
     min_joints: int = MIN_JOINTS
     smooth: str | None = None
     fit_body: bool = False
+    fit_smoothness: float | None = None
+    floor: bool = False
+    up: tuple[str, ...] | None = None
+    height: float | None = None
     mesh: str | None = None
     average_flip: bool = False
     gpu: str | None = None
@@ -73,6 +80,16 @@ class Request:
         self._check_live()
         if self.mesh == BODY and not self.fit_body:
             raise UserError(f"--mesh {BODY} shows a fitted body; add --fit-body")
+        if self.fit_smoothness is not None and not self.fit_body:
+            raise UserError("--fit-smoothness belongs to --fit-body, which is not given")
+        if self.fit_smoothness is not None and not 0 <= self.fit_smoothness <= MAX_SMOOTHNESS:
+            raise UserError(f"--fit-smoothness {self.fit_smoothness:g}: must be 0 to {MAX_SMOOTHNESS:g} second")
+        if self.up is not None and not self.floor:
+            raise UserError("--up belongs to --floor, which is not given")
+        if self.vertical is not None and not (len(self.vertical) == 3 and any(self.vertical)):
+            raise UserError("--up: give three numbers that are not all 0 (x right, y down, z forward), or camera")
+        if self.height is not None and not HEIGHT_RANGE[0] <= self.height <= HEIGHT_RANGE[1]:
+            raise UserError(f"--height {self.height:g}: must be {HEIGHT_RANGE[0]:g} to {HEIGHT_RANGE[1]:g} metres")
         if self.embed_video is not None and not 0 < self.embed_video <= MAX_EMBEDDED:
             raise UserError(f"--embed-video {self.embed_video:g}: must be above 0 and at most {MAX_EMBEDDED:g} MB")
         if self.clip and not 0 <= self.clip[0] < self.clip[1] < math.inf:
@@ -104,6 +121,19 @@ class Request:
         for name in NOT_LIVE if self.live else ():
             if getattr(self, name) is not None:
                 raise UserError(f"{_option(name)} does not go with --live")
+
+    @property
+    def vertical(self) -> tuple[float, ...] | None:
+        """The vector of --up in camera axes, empty where its words are no numbers; None where it has to be estimated."""
+        if self.up is None:
+            return None
+        if tuple(self.up) == ("camera",):
+            return 0.0, -1.0, 0.0
+        try:
+            vector = tuple(float(word) for word in self.up)
+        except ValueError:
+            return ()
+        return vector if all(map(math.isfinite, vector)) else ()
 
     @property
     def outputs(self) -> list[Path]:

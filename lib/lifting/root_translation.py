@@ -10,6 +10,9 @@ from lib.joints.imputation import frame_ranges
 from lib.lifting.pose_sequence import PoseSequence
 from lib.lifting.virtual_camera import intrinsics
 
+JOINT_SIGMA = 0.02
+"""Metres, at a person's distance, by which a lifted joint misses the line of sight of its keypoint."""
+
 REFINEMENTS = 2
 """Gauss-Newton steps after the linear solution; it converges quadratically from there."""
 
@@ -70,6 +73,24 @@ def fit_root_translation(
         scale = f / depth
         root = root + _weighted_solution(scale, -scale * predicted, f * (rays - predicted), weights)
     return _in_front(pose3d, root)
+
+
+def placement_precision(sequence: PoseSequence) -> np.ndarray:
+    """(T, 3, 3), 1/m2: how surely `fit_root_translation` places each frame's root if joints miss by JOINT_SIGMA.
+
+    Across the line of sight millimetres, along it some centimetres.
+    """
+    assert sequence.root is not None
+    points = sequence.pose3d + sequence.root[:, None]
+    depth = points[..., 2:]
+    slope = points[..., :2] / depth
+    across = sequence.root[:, None, 2:] / depth
+    jacobian = np.zeros((*points.shape[:2], 2, 3))
+    jacobian[..., [0, 1], [0, 1]] = across
+    jacobian[..., 2] = -across * slope
+    weight = sequence.scores / np.maximum(np.median(sequence.scores), 1e-9)
+    weight = np.clip(weight, 0, 1) * np.where(sequence.imputed, 0.05, 1.0)
+    return np.einsum("tj,tjai,tjak->tik", weight, jacobian, jacobian) / JOINT_SIGMA**2 + 1e-6 * np.eye(3)
 
 
 def _weighted_solution(a: np.ndarray, b: np.ndarray, target: np.ndarray, weights: np.ndarray) -> np.ndarray:

@@ -1,76 +1,111 @@
-"""What fitting a body changes: joints, limb lengths, jitter and rotations on test data with known SMPL parameters."""
+"""What fitting a body and the floor change, on test data with known SMPL parameters."""
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.spatial.transform import Rotation
 
 from data import DATASETS
 from data.source import Chunk
 from lib.camera import camera_to_pixel
 from lib.config import Config
-from lib.joints import HUMAN36M_17, SMPL_24
+from lib.lifting import FIT_SMOOTHNESS
 from lib.lifting.lifter import Lifter
 from lib.lifting.pose_sequence import PoseSequence
+from lib.lifting.root_translation import with_root_translation
 from lib.lifting.smoothing import smoothed
-from lib.metrics import mpjpe, pa_mpjpe
+from main.benchmarking.body_errors import FLOOR_COLUMNS, POSE_COLUMNS, Truth, joint_rotations, measured
 from smplpytorch.smplpytorch.body_model import BodyModel
 
-LIMBS = ("Hip", "Knee", "Shoulder", "Elbow")
-"""SMPL joints whose rotations, relative to the parent, are compared."""
+Way = Callable[[Lifter, PoseSequence], PoseSequence]
 
-BONES = ("Hip", "Knee", "Ankle", "Shoulder", "Elbow", "Wrist")
-"""Human3.6M joints at the ends of the limbs whose lengths are compared."""
+WAYS: dict[str, tuple[bool, Way]] = {
+    "network": (True, lambda _, s: s),
+    "smoothed": (True, lambda _, s: smoothed(s)),
+    "body": (True, lambda lifter, s: lifter.fit(s)),
+    "smooth body": (True, lambda lifter, s: lifter.fit(s, smoothness=FIT_SMOOTHNESS)),
+    "smoothed, body": (True, lambda lifter, s: lifter.fit(smoothed(s))),
+    "floor": (True, lambda lifter, s: on_floor(lifter, s)),
+    "body, floor": (True, lambda lifter, s: on_floor(lifter, lifter.fit(s))),
+    "smooth body, floor": (True, lambda lifter, s: on_floor(lifter, lifter.fit(s, smoothness=FIT_SMOOTHNESS))),
+    "camera assumed": (False, lambda _, s: s),
+    "camera assumed, floor": (False, lambda lifter, s: on_floor(lifter, s)),
+    "camera assumed, body, floor": (False, lambda lifter, s: on_floor(lifter, lifter.fit(s))),
+}
+"""Name: whether the camera is known, and from what the network gave to a result."""
 
 
 @dataclass(frozen=True)
 class BodyRow:
-    """One way of lifting, over all frames of one data set. mpjpe, pa_mpjpe: mm; limb: mean standard deviation of a limb's
-    length in a clip, mm; acceleration: mean acceleration error of the joints, mm per frame squared; rotation: mean geodesic
-    error of hips, knees, shoulders and elbows, degrees; root: of the pelvis; residual: of the fit, mm; None without a body."""
+    """One way of lifting, over all frames of one data set: errors by the names of POSE_COLUMNS and FLOOR_COLUMNS, None
+    where a way has none; joints: of each of SMPL's joints the rotation error relative to its parent, degrees; seconds: of CPU
+    time per frame, the network's not included."""
 
     data: str
     way: str
     frames: int
-    mpjpe: float
-    pa_mpjpe: float
-    limb: float
-    acceleration: float
-    rotation: float | None = None
-    root: float | None = None
-    residual: float | None = None
+    errors: dict[str, float | None]
+    joints: dict[str, float] | None
+    seconds: float
 
-    def text(self) -> str:
-        numbers = (self.mpjpe, self.pa_mpjpe, self.limb, self.acceleration, self.rotation, self.root, self.residual)
-        cells = ("" if value is None else f"{value:.1f}" for value in numbers)
-        return f"| {self.data} | {self.way} | {self.frames} | {' | '.join(cells)} |"
+    def text(self, columns: dict[str, str]) -> str:
+        cells = ("" if (value := self.errors[name]) is None else f"{value:.1f}" for name in columns)
+        return f"| {self.data} | {self.way} | {' | '.join(cells)} |"
 
 
-HEADER = (
-    "| data | way | frames | MPJPE, mm | PA-MPJPE, mm | limb length varies, mm | acceleration error, mm/frame² | "
-    "rotation error, ° | root, ° | residual, mm |\n|---|---|---:|---:|---:|---:|---:|---:|---:|---:|"
-)
+def tables(rows: list[BodyRow]) -> str:
+    """The tables of docs/body.md: poses, the floor, rotations of single joints."""
+    parts = []
+    for columns in (POSE_COLUMNS, FLOOR_COLUMNS):
+        head = ["data", "way", *columns.values()]
+        parts.append([head, ["---"] * 2 + ["---:"] * len(columns), *(row.text(columns) for row in rows)])
+    known = [row for row in rows if row.joints]
+    names = list(known[0].joints or ()) if known else []
+    lines = [f"| {r.data} | {r.way} | {' | '.join(f'{(r.joints or {})[n]:.1f}' for n in names)} |" for r in known]
+    parts.append([["data", "way", *names], ["---"] * 2 + ["---:"] * len(names), *lines])
+    return "\n\n".join(
+        "\n".join(line if isinstance(line, str) else f"| {' | '.join(line)} |" for line in part) for part in parts
+    )
 
 
-def body_rows(cfg: Config, body: BodyModel, lifter: Lifter, frames: int) -> Iterator[BodyRow]:
-    """Lift the first clips of each person of the test sets, one camera, up to `frames` frames, in four ways."""
+def on_floor(lifter: Lifter, sequence: PoseSequence) -> PoseSequence:
+    """The one person put on the floor."""
+    return lifter.on_floor([sequence])[0][0]
+
+
+def body_rows(cfg: Config, body: BodyModel, lifter: Lifter, frames: int, label: str, rate: float) -> Iterator[BodyRow]:
+    """Lift the first clips of each person of the test sets, one camera, up to `frames` frames, in all WAYS.
+
+    label: names the data; rate: frames per second of the import.
+    """
+    lifter.require_body()
     for name in cfg.DATASET.test_list:
-        results: dict[str, list[tuple]] = {}
+        found: dict[str, list[tuple[int, dict, dict | None, float]]] = {way: [] for way in WAYS}
         for chunk in DATASETS[name](cfg.DATASET, body).chunks("test", progress=False):
             for rows in _clips(chunk, frames):
-                lifted = _lift(lifter, chunk, rows)
-                ways = {"network": lifted, "smoothed": smoothed(lifted)}
-                ways |= {f"{way}, body": lifter.fit(sequence) for way, sequence in list(ways.items())}
-                truth = chunk.joints[rows] / 1000
-                truth = truth - truth[:, [HUMAN36M_17.root]]
-                for way, sequence in ways.items():
-                    results.setdefault(way, []).append(_compared(sequence, truth, chunk, rows))
-        for way, parts in results.items():
+                lifted = {known: _lift(lifter, chunk, rows, rate, known) for known in (True, False)}
+                truth = Truth.of(chunk, rows, body, lifted[True])
+                for way, (known, make) in WAYS.items():
+                    began = time.process_time()
+                    result = make(lifter, lifted[known])
+                    spent = time.process_time() - began
+                    found[way].append((len(rows), measured(result, truth), joint_rotations(result, truth), spent))
+        for way, parts in found.items():
             weights = [part[0] for part in parts]
-            columns = list(zip(*parts, strict=True))[1:]
-            means = (None if c[0] is None else float(np.average(c, weights=weights)) for c in columns)
-            yield BodyRow(name, way, sum(weights), *means)
+            seconds = sum(part[3] for part in parts) / sum(weights)
+            joints = _means([part[2] or {} for part in parts], weights)
+            errors = _means([part[1] for part in parts], weights)
+            yield BodyRow(label, way, sum(weights), errors, joints or None, seconds)  # type: ignore[arg-type]
+
+
+def _means(parts: list[dict], weights: list[int]) -> dict[str, float | None]:
+    """Means of what is known, weighted by frames."""
+    means: dict[str, float | None] = {}
+    for name in parts[0]:
+        known = [(p[name], w) for p, w in zip(parts, weights, strict=True) if p[name] is not None]
+        means[name] = float(np.average([v for v, _ in known], weights=[w for _, w in known])) if known else None
+    return means
 
 
 def _clips(chunk: Chunk, frames: int) -> Iterator[np.ndarray]:
@@ -87,28 +122,11 @@ def _clips(chunk: Chunk, frames: int) -> Iterator[np.ndarray]:
         yield rows
 
 
-def _lift(lifter: Lifter, chunk: Chunk, rows: np.ndarray) -> PoseSequence:
+def _lift(lifter: Lifter, chunk: Chunk, rows: np.ndarray, rate: float, known: bool) -> PoseSequence:
+    """The exact 2D joints lifted, with the place in front of the known camera or the assumed one."""
     camera, size = chunk.camera[rows[0]], tuple(int(n) for n in chunk.image_size[rows[0]])
     pixels = camera_to_pixel(chunk.joints[rows] / 1000, camera[:2], camera[2:])
     step = float(np.median(np.diff(chunk.frames[rows]))) if len(rows) > 1 else 1.0
-    return lifter(pixels, size, camera=camera, fps=10 * step, frames=chunk.frames[rows])
-
-
-def _compared(sequence: PoseSequence, truth: np.ndarray, chunk: Chunk, rows: np.ndarray) -> tuple:
-    """Frames, then the numbers of a `BodyRow` in order."""
-    pose, names = sequence.pose3d, HUMAN36M_17.names
-    bones = [(a, b) for a, b in HUMAN36M_17.bones if {names[a], names[b]} <= {f"{s}_{n}" for s in "LR" for n in BONES}]
-    a, b = np.array(bones).T
-    limb = np.linalg.norm(pose[:, a] - pose[:, b], axis=-1).std(0).mean()
-    jitter = np.linalg.norm(np.diff(pose - truth, n=2, axis=0), axis=-1).mean() if len(pose) > 2 else 0.0
-    errors = [1000 * float(e) for e in (mpjpe(pose, truth).mean(), pa_mpjpe(pose, truth).mean(), limb, jitter)]
-    if sequence.body is None:
-        return (len(rows), *errors, None, None, None)
-    smpl = chunk.smpl
-    known = Rotation.from_rotvec(smpl.pose[smpl.frame[rows]].reshape(-1, 3))
-    found = Rotation.from_rotvec(sequence.body.pose.reshape(-1, 3))
-    turn = np.rad2deg((found.inv() * known).magnitude()).reshape(len(rows), -1)
-    limbs = [SMPL_24.names.index(f"{side}_{name}") for side in "LR" for name in LIMBS]
-    root_known = Rotation.from_matrix(smpl.R[rows]) * Rotation.from_rotvec(smpl.pose[smpl.frame[rows], :3])
-    root = np.rad2deg((Rotation.from_rotvec(sequence.body.pose[:, :3]).inv() * root_known).magnitude())
-    return (len(rows), *errors, turn[:, limbs].mean(), root.mean(), 1000 * sequence.body.residual.mean())
+    frames = chunk.frames[rows]
+    lifted = lifter(pixels, size, camera=camera if known else None, fps=rate * step, frames=frames)
+    return lifted if known else with_root_translation(lifted, lifted.camera)[0]

@@ -312,6 +312,12 @@ def test_faulty_videos_are_used_as_far_as_they_go_or_named_in_one_line(run, tmp_
         (("--input", "SAMPLES/coco.npz", "--embed-video", "--output", "o.html"), "--embed-video belongs to --video, which"),
         (("--video", "v.mp4", "--embed-video", 0, "--output", "o.html"), "--embed-video 0: must be above 0 and at most 500"),
         (("--input", "SAMPLES/coco.npz", "--mesh", "body", "--output", "o.html"), "--mesh body shows a fitted body; add --fit"),
+        (("--input", "SAMPLES/coco.npz", "--up", "camera", "--output", "o.npz"), "--up belongs to --floor, which is not given"),
+        (("--input", "SAMPLES/coco.npz", "--floor", "--up", 0, 1, "--output", "o.npz"), "--up: give three numbers that are not"),
+        (("--input", "SAMPLES/coco.npz", "--floor", "--up", "sky", "--output", "o.npz"), "--up: give three numbers that are not"),
+        (("--input", "SAMPLES/coco.npz", "--height", 17, "--output", "o.npz"), "--height 17: must be 0.3 to 3 metres"),
+        (("--input", "SAMPLES/coco.npz", "--fit-smoothness", "--output", "o.npz"), "--fit-smoothness belongs to --fit-body"),
+        (("--input", "SAMPLES/coco.npz", "--fit-body", "--fit-smoothness", 2, "--output", "o.npz"), "must be 0 to 1 second"),
         (("--video", "v.mp4", "--clip", 3, 2, "--output", "o.npz"), "--clip START END: two times in seconds, the second"),
         (("--video", "v.mp4", "--detector", "yolo", "--output", "o.npz"), "--detector yolo: unknown; use mediapipe, rtm"),
         (("--input", "SAMPLES/coco.npz", "--image", "weights/best.pth.tar", "--output", "o.npz"), "neither as an image nor as"),
@@ -357,3 +363,30 @@ def test_bodies_of_two_people_are_written_and_reported(run, samples, tmp_path, c
         np.testing.assert_allclose(z["body_betas"][1], persons[1]["body"]["betas"], atol=1e-4)
         pose = np.concatenate([person["body"]["pose"] for person in persons])
         np.testing.assert_allclose(z["body_pose"], pose, atol=1e-4)
+
+
+def test_two_people_are_put_on_one_floor_with_the_numbers_in_the_files(run, samples, tmp_path, capsys):
+    arguments = ("--input", samples / "coco.npz", "--joint-set", "coco", "--floor", "--up", "camera", "--height", 1.8)
+    assert run("--weights", PRETRAINED, *arguments, "--output", "o.npz", "o.json") == 0
+    assert "vertical 0 degrees from the camera's (given), floor " in capsys.readouterr().out
+    content = json.loads((tmp_path / "o.json").read_text())
+    np.testing.assert_allclose(content["floor"]["rotation"], np.eye(3), atol=1e-12)
+    assert content["floor"]["up_sigma"] == 0
+    with np.load(tmp_path / "o.npz") as z:
+        assert np.isfinite(z["root"]).all()
+        assert z["floor_height"] == pytest.approx(content["floor"]["height"])
+        ankles = (z["pose3d"] + z["root"][:, None])[:, [3, 6]]
+        planted = np.stack([z["contact_R_Ankle"], z["contact_L_Ankle"]], 1) > 0
+    assert planted.any()
+    assert ankles[planted][:, 1] == pytest.approx(-0.055 * 1.8, abs=0.03)  # y down, ankles over their soles
+
+
+@pytest.mark.slow
+def test_fitted_bodies_stand_on_the_floor(run, samples, tmp_path, capsys):
+    arguments = ("--input", samples / "coco.npz", "--joint-set", "coco", "--fit-body", "--floor", "--height", 1.6)
+    assert run("--weights", PRETRAINED, *arguments, "--fit-smoothness", "--output", "o.json", "o_poses.npz") == 0
+    assert len(re.findall(r"height 1\.60 m", capsys.readouterr().out)) == 2
+    persons = json.loads((tmp_path / "o.json").read_text())["persons"]
+    assert {f"contact_{side}_{part}" for side in "RL" for part in ("Heel", "Toe")} <= set(persons[0])
+    with np.load(tmp_path / "o_person_0_poses.npz") as z:
+        assert z["trans"][:, 2].min() > 0.5  # Z up, the floor at 0: the pelvis is over it

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 
 from lib.errors import UserError
+from lib.lifting.floor.level import in_camera_axes
 from lib.lifting.pose_sequence import PoseSequence
 from lib.lifting.root_translation import with_root_translation
 from lib.lifting.writers.drawing import Window, draw_meshes, draw_skeleton
@@ -27,7 +28,8 @@ class Overlay:
     """
 
     def __init__(self, sequences: list[PoseSequence]):
-        self._places = {s.person: _places(s) for s in sequences}
+        self._places = {s.person: _places(in_camera_axes(s)) for s in sequences}
+        self._turns = {s.person: np.eye(3) if s.floor is None else s.floor.rotation for s in sequences}
         self._cameras = {s.person: s.camera for s in sequences}
 
     def draw(self, picture: np.ndarray, figures: list[Figure], frame: int, window: Window) -> None:
@@ -47,7 +49,7 @@ class Overlay:
         for figure, place in placed:
             camera = self._cameras[figure.person]
             assert camera is not None  # without one there is no place
-            points = figure.vertices - figure.joints[figure.joint_set.root] + place
+            points = (figure.vertices - figure.joints[figure.joint_set.root]) @ self._turns[figure.person] + place
             if figure.skinned:
                 skins.append(Surface.of(points, figure.faces, window(_projected(points, camera))))
             else:

@@ -12,13 +12,18 @@ from lib.lifting.pose_sequence import MESH_NAMES, PoseSequence
 from lib.lifting.quality import Quality
 
 CONVENTIONS = {
-    "pose3d": "metres, camera axes: x right, y down, z forward; relative to the root joint",
+    "pose3d": "metres, camera axes: x right, y down, z forward; relative to the root joint; where a floor is given, in its "
+    "level axes instead, as root, meshes and the body's root rotation are",
     "root": "metres, camera axes: position of the root joint, to be added to pose3d and meshes; null or NaN if unknown",
     "mesh": "metres, camera axes, relative to the same root joint as pose3d",
     "pose2d": "pixels, x right, y down",
     "body": "only where a body was fitted: pose, K rotation vectors in radians, the root's to camera axes, the others' relative "
     "to the parent; betas, one shape per person; transl, metres: the posed body plus transl is relative to the same root joint "
     "as pose3d; residual, metres: mean distance of the fitted body from the network's joints and mesh nodes",
+    "floor": "only where people were put on a floor: rotation, of camera axes to level axes (x right, y down along gravity, z "
+    "forward); height, metres along the vertical from the camera to the floor, below 0 under the camera: level = rotation "
+    "camera + (0, height, 0), so that the floor is at y = 0; up_sigma, degrees, and height_sigma, metres: standard deviations",
+    "contact": "contact_NAME: 1 in frames in which this part of a foot is planted on the floor, else 0",
     "imputed": "true for joints that were not detected and were imputed",
     "camera": "f_x, f_y, c_x, c_y in pixels that the persons were lifted with",
     "assumed": "which of fps and camera were not known but assumed",
@@ -31,6 +36,9 @@ CONVENTIONS = {
 QUALITY = tuple(field.name for field in fields(Quality))
 """The numbers of `lib.lifting.quality.Quality`."""
 
+FLOOR = ("rotation", "height", "up_sigma", "height_sigma")
+"""The numbers of `lib.lifting.floor.plane.Floor`."""
+
 BODY_ROWS = ("pose", "transl", "residual")
 """What `lib.lifting.fitted_body.FittedBody` has per frame."""
 
@@ -42,7 +50,8 @@ def write_npz(path: Path, sequences: list[PoseSequence]) -> list[Path]:
     faces_coarse / faces_fine, the `extras` of the sequences, joint_names, bones, fps, image_size, camera (4,), assumed,
     `conventions`, a JSON text of units and axes, and the quality of each of the P persons: quality_person and
     quality_limb_spread, quality_misfit, quality_inverted, quality_jitter, quality_imputed, each (P,). Where bodies were
-    fitted: body_pose (N, 3 K), body_transl (N, 3), body_residual (N,) and body_betas (P, S). All persons must have the same
+    fitted: body_pose (N, 3 K), body_transl (N, 3), body_residual (N,) and body_betas (P, S). On a floor: floor_rotation (3, 3),
+    floor_height, floor_up_sigma, floor_height_sigma, and contacts among the extras. All persons must have the same
     joints, meshes and extras, as one network's predictions have.
     """
     first = sequences[0]
@@ -70,6 +79,8 @@ def write_npz(path: Path, sequences: list[PoseSequence]) -> list[Path]:
     for name in QUALITY:
         values = [getattr(s.quality, name, None) for s in sequences]
         arrays[f"quality_{name}"] = np.array([np.nan if value is None else value for value in values], np.float64)
+    if first.floor is not None:
+        arrays |= {f"floor_{name}": np.asarray(getattr(first.floor, name), np.float64) for name in FLOOR}
     # an open file, because NumPy appends .npz to any other name, .NPZ among them
     with replacing(path) as temporary, open(temporary, "wb") as file:
         np.savez_compressed(
@@ -122,6 +133,7 @@ def write_json(path: Path, sequences: list[PoseSequence]) -> list[Path]:
         "image_size": first.image_size,
         "camera": first.camera,
         "assumed": first.assumed,
+        "floor": None if first.floor is None else {n: np.asarray(getattr(first.floor, n)).tolist() for n in FLOOR},
         "persons": persons,
     }
     with replacing(path) as temporary, open(temporary, "w", encoding="utf-8") as file:

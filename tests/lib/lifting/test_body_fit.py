@@ -11,8 +11,9 @@ from lib.errors import UserError
 from lib.graph.scales import build_scales
 from lib.joints import HUMAN36M_17
 from lib.lifting import body_fitter
-from lib.lifting.body_fit import BodyPoints, _PoseSolver
+from lib.lifting.body_fit import _PoseSolver
 from lib.lifting.body_fitter import BodyFitter, build_fitter
+from lib.lifting.body_points import BodyPoints
 from lib.lifting.pose_prior import PosePrior, learn_pose_prior, load_pose_prior, save_pose_prior
 from lib.lifting.pose_sequence import PoseSequence
 from lib.lifting.rotations import rotation_vector
@@ -26,6 +27,7 @@ from tests.bodies import tiny_body
 LEVELS = 5
 K, S = 24, 10
 FRAMES = 12
+EXACT = 3e-7  # precision of the betas where sizes are known
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +47,8 @@ def coarse(model, scales):
 
 @pytest.fixture(scope="module")
 def fitter(model, scales):
-    return BodyFitter(model, model.joint_regressor, [scale.pooling for scale in scales])
+    poolings = [scale.pooling for scale in scales]
+    return BodyFitter(model, model.joint_regressor, poolings, betas_precision=EXACT)
 
 
 def motion(seed=0, frames=FRAMES, betas=(1.5, -1.0)):
@@ -154,7 +157,7 @@ def test_points_are_linear_in_the_shape_with_the_given_derivative(coarse):
 def test_a_posed_body_is_found_again(coarse, scales, model):
     pose, betas = motion()
     weak = PosePrior(np.tile(np.eye(3), (K - 1, 1, 1)), 1e-3 * np.eye(3 * (K - 1)))
-    found = BodyFitter(model, model.joint_regressor, [scale.pooling for scale in scales], weak)
+    found = BodyFitter(model, model.joint_regressor, [scale.pooling for scale in scales], weak, betas_precision=EXACT)
     fitted = found(sequence_of(coarse, scales, pose, betas))
     assert fitted.body.residual.max() < 0.002
     limbs = [0, 1, 2, 4, 5, 16, 17, 18, 19]  # pelvis, hips, knees, shoulders, elbows
@@ -231,7 +234,8 @@ def test_results_are_the_same_each_time_and_do_not_depend_on_other_people(coarse
     first = fit(0.02)
     fitter(sequence_of(coarse, scales, *motion(seed=3), noise=0.02))
     sequence = sequence_of(coarse, scales, *motion(), noise=0.02)
-    again = BodyFitter(model, model.joint_regressor, [scale.pooling for scale in scales])(sequence)
+    poolings = [scale.pooling for scale in scales]
+    again = BodyFitter(model, model.joint_regressor, poolings, betas_precision=EXACT)(sequence)
     np.testing.assert_array_equal(first.body.pose, again.body.pose)
     np.testing.assert_array_equal(first.body.betas, again.body.betas)
 
@@ -375,8 +379,9 @@ def test_a_prior_survives_its_file_and_a_damaged_one_is_refused(tmp_path):
     prior = learn_pose_prior(np.random.default_rng(0).normal(0, 0.3, (50, 9)))
     save_pose_prior(tmp_path / "p.npz", prior)
     again = load_pose_prior(tmp_path / "p.npz")
-    np.testing.assert_array_equal(again.precision, prior.precision.astype(np.float32))
-    np.savez(tmp_path / "q.npz", mean=prior.mean, precision=prior.precision[:3])
+    for name in ("mean", "precision", "low", "high"):
+        np.testing.assert_array_equal(getattr(again, name), getattr(prior, name).astype(np.float32))
+    np.savez(tmp_path / "q.npz", mean=prior.mean, precision=prior.precision[:3], low=prior.low, high=prior.high)
     (tmp_path / "r.npz").write_bytes(b"no")
     for name in ("q.npz", "r.npz", "none.npz"):
         with pytest.raises(UserError, match="is not a pose prior"):
@@ -397,3 +402,71 @@ def test_a_prior_for_another_body_is_refused(model, scales):
     prior = PosePrior(np.tile(np.eye(3), (2, 1, 1)), np.eye(6))
     with pytest.raises(UserError, match="prior is for 3 joints"):
         BodyFitter(model, model.joint_regressor, [scale.pooling for scale in scales], prior)
+
+
+def knees(frames, degrees):
+    pose = np.zeros((frames, 3 * K))
+    pose[:, :3] = [np.pi, 0, 0]
+    pose[:, 3 * 4] = pose[:, 3 * 5] = np.deg2rad(degrees)
+    return pose, np.zeros(S)
+
+
+def test_a_knee_that_is_lifted_the_wrong_way_is_held_near_its_limit(coarse, scales, model):
+    rng = np.random.default_rng(0)
+    poses = np.zeros((500, 3 * K))
+    poses[:, 3 * 4] = poses[:, 3 * 5] = rng.uniform(0, 1.5, 500)
+    learned = learn_pose_prior(poses)
+    free = PosePrior(learned.mean, 1e-3 * np.eye(3 * (K - 1)))
+    limited = replace(free, low=learned.low, high=learned.high)
+    wrong = sequence_of(coarse, scales, *knees(8, -40))
+    bent = []
+    for prior in (free, limited):
+        fitter = BodyFitter(model, model.joint_regressor, [scale.pooling for scale in scales], prior)
+        bent.append(np.rad2deg(fitter(wrong).body.pose[:, 3 * 4]).mean())
+    assert bent[0] < -30
+    assert bent[1] > -20
+    right = sequence_of(coarse, scales, *knees(8, 60))
+    fits = [BodyFitter(model, model.joint_regressor, [s.pooling for s in scales], p)(right) for p in (free, limited)]
+    np.testing.assert_allclose(fits[0].body.pose, fits[1].body.pose, atol=1e-4)
+
+
+def test_a_smooth_fit_turns_less_jerkily_and_stays_nearer_to_the_truth(coarse, scales, fitter):
+    pose, betas = motion(frames=60)
+    noisy = sequence_of(coarse, scales, pose, betas, noise=0.03)
+    truth = sequence_of(coarse, scales, pose, betas).pose3d
+    rough, calm = fitter(noisy), fitter(noisy, smoothness=0.06)
+    jerk = [np.diff(fitted.pose3d - truth, n=2, axis=0).std() for fitted in (rough, calm)]
+    assert jerk[1] < 0.5 * jerk[0]
+    assert mpjpe(calm.pose3d, truth).mean() < 0.95 * mpjpe(rough.pose3d, truth).mean()
+
+
+def test_a_smooth_fit_leaves_a_steady_turn_alone_and_does_not_reach_across_a_pause(coarse, scales, fitter):
+    pose, betas = knees(40, 0)
+    pose[:, 3 * 4] = np.linspace(0.1, 1.5, 40)  # constant speed
+    steady = sequence_of(coarse, scales, pose, betas)
+    np.testing.assert_allclose(fitter(steady, smoothness=0.06).pose3d, fitter(steady).pose3d, atol=0.004)
+    pose[:, 3 * 4] = np.where(np.arange(40) < 20, 0.1, 1.3)
+    frames = np.arange(40) + 100 * (np.arange(40) >= 20)
+    jump = sequence_of(coarse, scales, pose, betas, frames=frames)
+    np.testing.assert_allclose(fitter(jump, smoothness=0.06).pose3d, fitter(jump).pose3d, atol=0.004)
+    together = replace(jump, frames=np.arange(40))
+    assert np.abs(fitter(together, smoothness=0.06).pose3d - fitter(together).pose3d).max() > 0.02
+
+
+def test_batches_of_a_smooth_fit_meet_without_a_seam(coarse, scales, fitter, monkeypatch):
+    noisy = sequence_of(coarse, scales, *motion(frames=60), noise=0.02)
+    whole = fitter(noisy, smoothness=0.04).pose3d
+    monkeypatch.setattr("lib.lifting.body_fit.BATCH", 25)
+    np.testing.assert_allclose(fitter(noisy, smoothness=0.04).pose3d, whole, atol=1e-3)
+
+
+@pytest.mark.parametrize("height", [1.3, 1.9])
+def test_a_given_height_scales_everything(coarse, scales, model, height):
+    fitter = BodyFitter(model, model.joint_regressor, [scale.pooling for scale in scales])
+    sequence = sequence_of(coarse, scales, *motion(), root=np.tile([0.0, 0.0, 4.0], (FRAMES, 1)))
+    own, fitted = fitter(sequence), fitter(sequence, height=height)
+    assert fitted.body.height == pytest.approx(height, rel=0.005)
+    scale = limb_lengths(fitted.pose3d).mean() / limb_lengths(own.pose3d).mean()
+    assert scale == pytest.approx(height / own.body.height, rel=0.15)
+    # the place moves along the line of sight with the size: the image stays
+    assert fitted.root[:, 2].mean() / own.root[:, 2].mean() == pytest.approx(scale, rel=0.03)
