@@ -17,5 +17,5 @@ MAX_IMAGE_SIDE = 1 << 20
 HEIGHT_RANGE = (0.3, 3.0)
 """Metres that are taken for a person's height."""
 
-FIT_SMOOTHNESS = 0.05
+FIT_SMOOTHNESS = 0.08
 """Seconds: what smooths a fitted body where no time is given."""

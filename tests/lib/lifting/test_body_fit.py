@@ -166,7 +166,7 @@ def test_a_posed_body_is_found_again(coarse, scales, model):
 
 
 def test_the_shipped_prior_leaves_plausible_poses_nearly_where_they_are(fit):
-    assert fit().body.residual.mean() < 0.005
+    assert fit().body.residual.mean() < 0.006
 
 
 def test_the_vertices_of_the_body_lie_on_the_sequence(scales, fit, model):
