@@ -65,6 +65,7 @@ def run(folder, monkeypatch):
 def press_ctrl_c(run):
     """After this many frames; returns what the page got so far, and in the end all."""
     messages = []
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell starts background jobs that ignore it
 
     def work(count):
         deadline = time.monotonic() + 60
@@ -82,7 +83,8 @@ def press_ctrl_c(run):
         threading.Thread(target=work, args=(count,), daemon=True).start()
         return messages
 
-    return after
+    yield after
+    signal.signal(signal.SIGINT, before)
 
 
 def test_ctrl_c_ends_the_session_and_writes_what_was_asked_for(run, press_ctrl_c, folder, capsys):
