@@ -6,13 +6,14 @@ from pathlib import Path
 
 import numpy as np
 
+from lib.cli import notice
 from lib.device import choose_devices
 from lib.errors import UserError
 from lib.joints.imputation import frame_ranges
 from lib.lifting.detectors.detector import Detector
 from lib.lifting.detectors.factory import open_detector
 from lib.lifting.detectors.stream import detect_video
-from lib.lifting.detectors.video import image_size_of, video_rate
+from lib.lifting.detectors.video import frame_count, image_size_of, video_rate
 from lib.lifting.footage import Footage
 from lib.lifting.keypoints.readers import Keypoints, read_keypoints, strongest
 from lib.lifting.lifter import Lifter
@@ -25,6 +26,12 @@ from lib.lifting.stature import with_height
 from lib.lifting.usable import doubtful_image_size, prepare_usable
 from lib.lifting.virtual_camera import person_size
 from lib.lifting.writers import write_poses
+
+BYTES_PER_FRAME = 5500
+"""What a person takes in memory for each frame; measured (docs/predict.md)."""
+
+LONG = 1e9
+"""Bytes of memory from which on a user is warned before a video is searched."""
 
 LISTED = 12
 """Most output files that are named one by one."""
@@ -191,7 +198,13 @@ def detector_of(request: Request) -> Detector:
 def detected(request: Request, watch: Stopwatch, notes: list[str]) -> list[Keypoints]:
     """The people in --video; lines about the file are added to the notes."""
     assert request.video is not None
-    found = detect_video(detector_of(request), request.video, request.clip, request.one_person)
+    detector = detector_of(request)
+    needed = 0 if request.clip else BYTES_PER_FRAME * (frame_count(request.video) or 0)
+    if needed > LONG:
+        notice(
+            f"{request.video}: a long video; needs about {needed / 1e9:.1f} GB of memory per person (--clip takes a part)"
+        )
+    found = detect_video(detector, request.video, request.clip, request.one_person)
     notes += found.notes
     watch.lap(
         f"{found.frames} frames searched at {found.frames / found.wall:.1f} per second (decoding alone {found.decode:.1f} s, "

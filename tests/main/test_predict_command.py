@@ -243,6 +243,20 @@ def dotted(path, frames, fourcc="mp4v", dark=()):
     return path
 
 
+def test_what_a_long_video_needs_is_said_before_it_is_searched(run, tmp_path, capfd, monkeypatch):
+    """Ten hours at 25 frames per second: 900,000 frames of 5,500 bytes."""
+    pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnx")
+    write_model(tmp_path / "pose.onnx", "simcc")
+    options = ("--video", dotted(tmp_path / "v.mp4", 3), "--detector", "pose.onnx", "--output", "o.json")
+    assert run(*options) == 0
+    assert "memory" not in capfd.readouterr().err
+    monkeypatch.setattr("lib.lifting.lift_file.frame_count", lambda path: 900_000)
+    assert run(*options) == 0
+    first = capfd.readouterr().err.splitlines()[0]
+    assert first.endswith("v.mp4: a long video; needs about 5.0 GB of memory per person (--clip takes a part)")
+
+
 def test_faulty_videos_are_used_as_far_as_they_go_or_named_in_one_line(run, tmp_path, capfd):
     """Black in the middle, black throughout, no frame rate, damaged in the middle, cut off at the end."""
     pytest.importorskip("onnxruntime")

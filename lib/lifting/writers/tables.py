@@ -2,8 +2,9 @@
 
 import csv
 import json
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any, TextIO
 
 import numpy as np
 
@@ -100,26 +101,27 @@ def write_npz(path: Path, sequences: list[PoseSequence]) -> list[Path]:
 def write_json(path: Path, sequences: list[PoseSequence]) -> list[Path]:
     """One object: conventions, joint_names, bones, fps, image_size and `persons`, a list with the arrays of each.
 
-    Lengths are rounded to 0.1 mm and pixels to 0.01.
+    Lengths are rounded to 0.1 mm and pixels to 0.01. Arrays are written row by row: as text in memory, an hour of one person
+    takes gigabytes.
     """
     first = sequences[0]
     persons = [
         {
             "person": s.person,
             "frames": s.frames.tolist(),
-            "pose3d": _rounded(s.pose3d, 4),
-            "root": None if s.root is None else _rounded(s.root, 4),
-            "pose2d": _rounded(s.pose2d, 2),
-            "scores": _rounded(s.scores, 3),
+            "pose3d": _Rows(s.pose3d, 4),
+            "root": None if s.root is None else _Rows(s.root, 4),
+            "pose2d": _Rows(s.pose2d, 2),
+            "scores": _Rows(s.scores, 3),
             "imputed": s.imputed.tolist(),
             "quality": None if s.quality is None else {name: _number(getattr(s.quality, name)) for name in QUALITY},
             "warnings": [] if s.quality is None else s.quality.warnings(),
-            **{name: _rounded(values, 6) for name, values in s.extras.items()},
+            **{name: _Rows(values, 6) for name, values in s.extras.items()},
             "body": None
             if s.body is None
-            else {name: _rounded(getattr(s.body, name), 5) for name in (*BODY_ROWS, "betas")},
+            else {name: _Rows(getattr(s.body, name), 5) for name in (*BODY_ROWS, "betas")},
             "meshes": {
-                name: {"vertices": _rounded(vertices, 4), "faces": np.asarray(faces).tolist()}
+                name: {"vertices": _Rows(vertices, 4), "faces": np.asarray(faces).tolist()}
                 for name, vertices, faces in zip(MESH_NAMES, s.meshes, s.faces, strict=False)
             },
         }
@@ -137,7 +139,7 @@ def write_json(path: Path, sequences: list[PoseSequence]) -> list[Path]:
         "persons": persons,
     }
     with replacing(path) as temporary, open(temporary, "w", encoding="utf-8") as file:
-        json.dump(content, file, separators=(",", ":"), allow_nan=False)
+        _dump(content, file)
     return [path]
 
 
@@ -165,6 +167,41 @@ def write_csv(path: Path, sequences: list[PoseSequence]) -> list[Path]:
                     + s.imputed[t].astype(int).tolist()
                 )
     return [path]
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """An array for JSON, rounded to `digits` decimals."""
+
+    values: np.ndarray
+    digits: int
+
+
+def _dump(content: Any, file: TextIO) -> None:
+    """Write dicts, lists, plain values and `_Rows` as JSON without spaces; ValueError for what is not finite."""
+    if isinstance(content, dict):
+        opening, closing = "{", "}"
+        parts = [(f"{json.dumps(str(key))}:", value) for key, value in content.items()]
+    elif isinstance(content, list) and any(isinstance(value, dict) for value in content):
+        opening, closing, parts = "[", "]", [("", value) for value in content]
+    elif isinstance(content, _Rows):
+        file.write("[")
+        for i, row in enumerate(content.values):
+            file.write("," * (i > 0) + _text(_rounded(row, content.digits)))
+        file.write("]")
+        return
+    else:
+        file.write(_text(content))
+        return
+    file.write(opening)
+    for i, (key, value) in enumerate(parts):
+        file.write("," * (i > 0) + key)
+        _dump(value, file)
+    file.write(closing)
+
+
+def _text(content: Any) -> str:
+    return json.dumps(content, separators=(",", ":"), allow_nan=False)
 
 
 def _joined(parts: list[np.ndarray]) -> np.ndarray:
