@@ -86,9 +86,9 @@ def fit_body(
         if timing is not None:
             smoother = TurnSmoother(timing, rows, shape)
             rotations, transl = solver.smooth(target[rows], weights[rows], shape, rotations, transl, smoother)
-        rotations, transl, rows = rotations[kept], transl[kept], range(rows.start, rows.stop)[kept]
+        rotations, transl = rotations[kept], transl[kept]
         nodes = points(rotations, shape)[0] + transl[:, None]
-        goal, weight = target[rows.start : rows.stop], weights[rows.start : rows.stop]
+        goal, weight = target[rows][kept], weights[rows][kept]
         distance = ((nodes - goal).norm(dim=-1) * weight).sum(1) / weight.sum(1).clamp_min(1e-12)
         parts.append((rotation_vector(rotations).flatten(1), transl, nodes, distance))
     pose, places, fitted, distances = (torch.cat(part).double().cpu().numpy() for part in zip(*parts, strict=True))

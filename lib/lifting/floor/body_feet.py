@@ -65,8 +65,8 @@ class BodyFeet:
         before = self._posed(sequence)
         goal = torch.as_tensor(self(sequence).points + moves).to(before.transl)
         after = move_points(self.points, before, self.chosen, goal, self.hold, PLACE_HOLD)
-        nodes = torch.cat([self.points(r, after.shape)[0] for r in after.rotations.split(1024)])
-        nodes = _numbers(nodes + after.transl[:, None])
+        parts = [self.points(r, after.shape)[0] for r in after.rotations.split(1024)]
+        nodes = _numbers(torch.cat(parts) + after.transl[:, None])
         root = nodes[:, [sequence.joint_set.root]]
         pose3d, *meshes, _ = np.split(nodes - root, np.cumsum(self.points.sizes)[:-1], axis=1)
         assert sequence.body is not None
