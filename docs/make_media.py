@@ -159,6 +159,30 @@ def speed(path: Path) -> None:
     save_figure(figure, path)
 
 
+def body_errors(path: Path) -> None:
+    """What a fitted body and the floor change, from docs/body.json."""
+    from lib.evaluation.plots import new_figure, save_figure
+
+    ways = ("network", "body", "floor", "body, floor", "smooth body, floor")
+    rows = [row for row in json.loads((ROOT / "docs" / "body.json").read_text())["rows"] if row["way"] in ways]
+    figure = new_figure(9, 0.3 * len(rows) + 1.0)
+    left, right = figure.subplots(1, 2, sharey=True)
+    places = range(len(rows), 0, -1)
+    colours = ["#2274a5" if row["data"] == rows[0]["data"] else "#e76f51" for row in rows]
+    for axes, key, title in (
+        (left, "slide", "sliding of a planted foot (mm per contact)"),
+        (right, "mpjpe", "MPJPE (mm)"),
+    ):
+        values = [row["errors"][key] for row in rows]
+        axes.barh(places, values, color=colours, height=0.62)
+        for place, value in zip(places, values, strict=True):
+            axes.text(value + 0.01 * max(values), place, f"{value:.1f}", va="center", fontsize=8)
+        axes.set(xlabel=title, xlim=(0, 1.15 * max(values)))
+        axes.spines[["top", "right"]].set_visible(False)
+    left.set_yticks(list(places), [f"{row['data'].replace('-', ' ')}, {row['way']}" for row in rows], fontsize=9)
+    save_figure(figure, path)
+
+
 def run_folder(path: Path) -> None:
     """What README's training leaves behind: the tree of its run folder and some of its images."""
     from docs.run_folder_figure import draw_run_folder
@@ -189,6 +213,7 @@ DRAWINGS: dict[str, tuple[Callable[[Path], None], tuple[str, ...]]] = {
     "method.svg": (method, ("docs/method_figure.py", "smplpytorch/smplpytorch/builtin_body.py", "lib/graph/scales.py")),
     "error.svg": (error, ("experiment/HGN_mocap_pretrained/log.jsonl",)),
     "run_folder.png": (run_folder, ("docs/run_folder_figure.py", TRAINING)),
+    "body.svg": (body_errors, ("docs/body.json",)),
     "speed.svg": (speed, ("docs/benchmarks.json",)),
     "walker.mp4": (walker, ("docs/rendered_people.py",)),
 }
