@@ -1,7 +1,7 @@
 """Draw the images of README.md and docs/: python docs/make_media.py [NAME ...]
 
-They go to asset/media/. Everything is made from what the repository holds: the built-in body, procedural motion, the shipped
-weights and their log, and the last benchmark (docs/benchmarks.json). run_folder.png trains for it: about two minutes.
+They go to asset/media/. Everything is made from what the repository holds: the built-in body, procedural motion, a sample, the
+shipped weights and their log, and the numbers in docs/*.json. run_folder.png trains for it: about two minutes.
 """
 
 import argparse
@@ -183,6 +183,26 @@ def body_errors(path: Path) -> None:
     save_figure(figure, path)
 
 
+def results(path: Path) -> None:
+    """Test errors of networks and options under the short protocol, from docs/results.json."""
+    from lib.evaluation.plots import new_figure, save_figure
+
+    rows = json.loads((ROOT / "docs" / "results.json").read_text())
+    figure = new_figure(8, 0.3 * len(rows) + 1.2)
+    axes = figure.add_subplot()
+    places = range(len(rows), 0, -1)
+    for key, name, colour in (("cmu83", "CMU 83", "#2274a5"), ("hdm05", "HDM05", "#e76f51")):
+        errors = [row[key][0] for row in rows]
+        axes.axvline(errors[0], color=colour, linewidth=0.8, alpha=0.5)
+        axes.plot(errors, places, "o", color=colour, label=name)
+    axes.set_yticks(list(places), [row["network"] for row in rows], fontsize=9)
+    axes.set(xlabel="MPJPE after three epochs (mm); lines: the first row", ylim=(0.3, len(rows) + 0.7))
+    axes.grid(axis="x", alpha=0.3)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(loc="lower right")
+    save_figure(figure, path)
+
+
 def run_folder(path: Path) -> None:
     """What README's training leaves behind: the tree of its run folder and some of its images."""
     from docs.run_folder_figure import draw_run_folder
@@ -214,6 +234,7 @@ DRAWINGS: dict[str, tuple[Callable[[Path], None], tuple[str, ...]]] = {
     "error.svg": (error, ("experiment/HGN_mocap_pretrained/log.jsonl",)),
     "run_folder.png": (run_folder, ("docs/run_folder_figure.py", TRAINING)),
     "body.svg": (body_errors, ("docs/body.json",)),
+    "results.svg": (results, ("docs/results.json",)),
     "speed.svg": (speed, ("docs/benchmarks.json",)),
     "walker.mp4": (walker, ("docs/rendered_people.py",)),
 }

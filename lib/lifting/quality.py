@@ -19,7 +19,7 @@ STEP = 0.04
 INVERTED_BY = 0.1
 """Parts of the person's size by which the neck is below the pelvis, and the feet above it, in an inverted person."""
 
-MAX_LIMB_SPREAD, MAX_MISFIT, MAX_INVERTED, MAX_JITTER, MAX_IMPUTED = 0.12, 0.03, 0.1, 55.0, 0.2
+MAX_LIMB_SPREAD, MAX_MISFIT, MAX_INVERTED, MAX_JITTER, MAX_IMPUTED = 0.12, 0.022, 0.1, 65.0, 0.2
 """Limits above which `Quality.warnings` warns."""
 
 
@@ -50,7 +50,7 @@ class Quality:
             )
         if self.misfit > MAX_MISFIT:
             found.append(
-                f"the 3D joints miss the keypoints by {self.misfit:.1%} of the person's size (usual: below {MAX_MISFIT:.0%}); "
+                f"the 3D joints miss the keypoints by {self.misfit:.1%} of the person's size (usual: below {MAX_MISFIT:.1%}); "
                 "check the order of the joints, or the body is unlike those of the training"
             )
         if self.inverted > MAX_INVERTED:

@@ -37,3 +37,11 @@ def test_a_file_of_a_run_folder_that_has_no_line_in_its_picture_is_an_error(tmp_
     (tmp_path / "vis" / "other.txt").touch()
     with pytest.raises(ValueError, match=r"other\.txt: no line in CONTENTS"):
         files_of(tmp_path)
+
+
+def test_the_table_of_results_has_the_numbers_of_its_plot():
+    lines = (ROOT / "docs" / "results.md").read_text().splitlines()
+    for row in json.loads((ROOT / "docs" / "results.json").read_text()):
+        (line,) = (line for line in lines if line.startswith(f"| {row['network']} |"))
+        for errors in (row["cmu83"], row["hdm05"]):
+            assert f"| {errors[0]:.1f} / {errors[1]:.1f} |" in line

@@ -94,7 +94,7 @@ def test_a_body_is_fitted_on_request(sessions, upload, monkeypatch):
     fitted = []
     for lifter in sessions._lifters.values():
         monkeypatch.setattr(lifter, "require_body", lambda: None)
-        monkeypatch.setattr(lifter, "fit", lambda sequence: (fitted.append(sequence.person), sequence)[1])
+        monkeypatch.setattr(lifter, "fit", lambda sequence, *_: (fitted.append(sequence.person), sequence)[1])
     for wanted in (False, True):
         assert sessions.run(TABS[0], upload("coco_dataset.json"), Choices(fit_body=wanted)).error == ""
     assert fitted == [0, 1]

@@ -98,7 +98,8 @@ def test_coco_dataset_sample_turns_visibility_into_scores_and_knows_the_picture_
 def test_samples_are_what_their_generator_writes_and_small(tmp_path):
     write_samples(tmp_path)
     names = sorted(str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*") if p.is_file())
-    assert names == sorted(str(p.relative_to(SAMPLES)) for p in SAMPLES.rglob("*") if p.is_file())
+    captured = {"lunge.npy"}  # motion of a person, not of a generator (asset/samples of CMU motion capture)
+    assert names == sorted({str(p.relative_to(SAMPLES)) for p in SAMPLES.rglob("*") if p.is_file()} - captured)
     assert sum((SAMPLES / n).stat().st_size for n in names) < 200_000
     for name in {n.split("/")[0] for n in names}:
         asked = {"human36.npy": "human36", "coco.npz": "coco"}.get(name)
