@@ -186,6 +186,7 @@ def test_poses_and_directions_vary(folder):
     assert quarters.min() > 0.1 * len(joints)
 
 
+@pytest.mark.slow
 def test_same_seed_gives_the_same_bytes_and_another_seed_others(tmp_path, body):
     for name, seed in (("first", 0), ("again", 0), ("other", 1)):
         generate(tmp_path / name, body, **FEW, seed=seed)
@@ -226,6 +227,7 @@ def test_an_interruption_leaves_no_folder_that_looks_complete(tmp_path, body, mo
     assert (path / MARKER).is_file()
 
 
+@pytest.mark.slow
 def test_a_complete_folder_is_kept_and_one_of_other_arguments_replaced(tmp_path, body, monkeypatch):
     generate(tmp_path / "a", body, **FEW)
     before = (tmp_path / "a" / MARKER).stat()

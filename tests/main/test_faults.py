@@ -5,6 +5,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 import time
 
 import numpy as np
@@ -203,7 +204,8 @@ def test_testing_on_a_full_disk_is_one_line_and_leaves_no_half_results(start, pr
         f"RUN.experiment_dir={disk}",
     ).wait()
     assert code == 2, out
-    assert "Traceback" not in out
+    if sys.version_info >= (3, 11):  # before, zipfile prints one of its own when it is deleted
+        assert "Traceback" not in out
     assert "No space left on device" in out
     assert [p.name for p in disk.glob("exp_*/result/*")] == []
 

@@ -106,6 +106,7 @@ def test_ctrl_c_ends_the_session_and_writes_what_was_asked_for(run, press_ctrl_c
     np.testing.assert_allclose(nose, np.tile([150, 60], (len(nose), 1)), atol=8)
 
 
+@pytest.mark.slow
 def test_without_output_ctrl_c_is_a_normal_end_too(run, press_ctrl_c, folder, capsys):
     before = sorted(folder.iterdir())
     press_ctrl_c(1)
@@ -116,6 +117,7 @@ def test_without_output_ctrl_c_is_a_normal_end_too(run, press_ctrl_c, folder, ca
     assert sorted(folder.iterdir()) == before
 
 
+@pytest.mark.slow
 def test_a_second_ctrl_c_stops_at_once_and_leaves_nothing_half_written(run, press_ctrl_c, folder, monkeypatch, capsys):
     write = lib.lifting.lift_file.write_poses
 

@@ -257,6 +257,7 @@ def test_what_a_long_video_needs_is_said_before_it_is_searched(run, tmp_path, ca
     assert first.endswith("v.mp4: a long video; needs about 5.0 GB of memory per person (--clip takes a part)")
 
 
+@pytest.mark.slow
 def test_faulty_videos_are_used_as_far_as_they_go_or_named_in_one_line(run, tmp_path, capfd):
     """Black in the middle, black throughout, no frame rate, damaged in the middle, cut off at the end."""
     pytest.importorskip("onnxruntime")

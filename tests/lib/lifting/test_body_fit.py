@@ -430,6 +430,7 @@ def test_a_knee_that_is_lifted_the_wrong_way_is_held_near_its_limit(coarse, scal
     np.testing.assert_allclose(fits[0].body.pose, fits[1].body.pose, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_a_smooth_fit_turns_less_jerkily_and_stays_nearer_to_the_truth(coarse, scales, fitter):
     pose, betas = motion(frames=60)
     noisy = sequence_of(coarse, scales, pose, betas, noise=0.03)
@@ -440,6 +441,7 @@ def test_a_smooth_fit_turns_less_jerkily_and_stays_nearer_to_the_truth(coarse, s
     assert mpjpe(calm.pose3d, truth).mean() < 0.95 * mpjpe(rough.pose3d, truth).mean()
 
 
+@pytest.mark.slow
 def test_a_smooth_fit_leaves_a_steady_turn_alone_and_does_not_reach_across_a_pause(coarse, scales, fitter):
     pose, betas = knees(40, 0)
     pose[:, 3 * 4] = np.linspace(0.1, 1.5, 40)  # constant speed
@@ -453,6 +455,7 @@ def test_a_smooth_fit_leaves_a_steady_turn_alone_and_does_not_reach_across_a_pau
     assert np.abs(fitter(together, smoothness=0.06).pose3d - fitter(together).pose3d).max() > 0.02
 
 
+@pytest.mark.slow
 def test_batches_of_a_smooth_fit_meet_without_a_seam(coarse, scales, fitter, monkeypatch):
     noisy = sequence_of(coarse, scales, *motion(frames=60), noise=0.02)
     whole = fitter(noisy, smoothness=0.04).pose3d
@@ -460,7 +463,7 @@ def test_batches_of_a_smooth_fit_meet_without_a_seam(coarse, scales, fitter, mon
     np.testing.assert_allclose(fitter(noisy, smoothness=0.04).pose3d, whole, atol=1e-3)
 
 
-@pytest.mark.parametrize("height", [1.3, 1.9])
+@pytest.mark.parametrize("height", [1.3, pytest.param(1.9, marks=pytest.mark.slow)])
 def test_a_given_height_scales_everything(coarse, scales, model, height):
     fitter = BodyFitter(model, model.joint_regressor, [scale.pooling for scale in scales])
     sequence = sequence_of(coarse, scales, *motion(), root=np.tile([0.0, 0.0, 4.0], (FRAMES, 1)))

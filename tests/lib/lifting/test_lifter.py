@@ -103,6 +103,7 @@ def test_long_sequences_are_lifted_in_parts(lifter, monkeypatch):
         assert parts.quality.misfit == pytest.approx(together.quality.misfit, abs=1e-6)
 
 
+@pytest.mark.slow
 def test_a_long_video_takes_little_more_memory_than_its_results(lifter):
     """5 kB per frame, half of which is the result: 17 joints twice in 2D, once in 3D, and meshes of 128 nodes."""
     frames = 20_000

@@ -157,6 +157,7 @@ def test_frame_numbers_count_not_calls():
         tracker.update(120, person[[0]])
 
 
+@pytest.mark.slow
 def test_old_tracks_are_forgotten_so_that_memory_stays_bounded():
     tracker = Tracker(RATE)
     for t in range(0, 10_000, 50):  # everybody is seen once

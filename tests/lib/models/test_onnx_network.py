@@ -68,6 +68,7 @@ def test_without_onnx_runtime_pytorch_predicts(network, monkeypatch):
         assert torch.equal(predictor(pose2d).pose3d, build_predictor(network)(pose2d).pose3d)
 
 
+@pytest.mark.slow
 def test_every_network_can_be_run_so(small_scales):
     from lib.config import ModelConfig
 

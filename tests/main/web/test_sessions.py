@@ -100,6 +100,7 @@ def test_a_body_is_fitted_on_request(sessions, upload, monkeypatch):
     assert fitted == [0, 1]
 
 
+@pytest.mark.slow
 def test_one_of_several_networks_is_chosen(root, upload, tmp_path, weights, monkeypatch):
     other = save_tiny_weights(tmp_path / "other.pth.tar")
     sessions = Sessions(root, [weights, other], Settings(gpu="cpu"))

@@ -76,6 +76,7 @@ def numbers(frames):
     return [shown.captured.number for shown in frames]
 
 
+@pytest.mark.slow
 def test_a_file_played_as_a_camera_arrives_in_order_with_both_people_and_its_end(film, lifter):
     session = Session(PlayedFile(film), lifter)
     with LiveServer(live_page("film", lifter.faces), session.board) as server:
