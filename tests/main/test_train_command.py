@@ -48,6 +48,7 @@ def test_a_run_leaves_all_that_it_promises(start, project):
     assert [name for name, files in in_the_picture.items() if not files] == ["result/predictions.npz"]
 
 
+@pytest.mark.slow
 def test_seeds_decide_the_weights_bit_for_bit(start, project, whole):
     commands = [start("train.py", "--cfg", project / "my.yml", "--seed", seed) for seed in (123, 1)]
     runs = []
@@ -175,6 +176,7 @@ def test_a_run_that_was_resumed_prints_its_command_once(start, project):
     assert resume_command_in(out) == again
 
 
+@pytest.mark.slow
 def test_resume_without_a_path_takes_the_newest_run_of_this_configuration(start, project):
     fault = ("os.rename", r"last\.pth\.tar", 1, "signal", int(signal.SIGTERM))
     _, out = train(start, project, faults=(fault,))

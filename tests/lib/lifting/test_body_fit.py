@@ -230,6 +230,7 @@ def test_imputed_and_doubtful_joints_weigh_little(coarse, scales, fitter):
     assert (weights[1] < weights[0])[17:].any()  # nodes near the wrist too
 
 
+@pytest.mark.slow
 def test_results_are_the_same_each_time_and_do_not_depend_on_other_people(coarse, scales, fitter, fit, model):
     first = fit(0.02)
     fitter(sequence_of(coarse, scales, *motion(seed=3), noise=0.02))
