@@ -166,6 +166,7 @@ def test_ctrl_c_from_outside_stops_a_run_that_is_at_work(start, project):
     assert "stopped and saved; resume with: python" in out
 
 
+@pytest.mark.slow
 def test_a_run_that_was_resumed_prints_its_command_once(start, project):
     write_config(project, checkpoint_minutes=1e-9)
     fault = ("os.rename", r"last\.pth\.tar", 2, "signal", int(signal.SIGTERM))
@@ -190,6 +191,7 @@ def test_resume_without_a_path_takes_the_newest_run_of_this_configuration(start,
     assert checkpoint.read(run_folder(out) / "checkpoint" / "last.pth.tar")["epoch"] == 2
 
 
+@pytest.mark.slow
 def test_a_run_that_is_at_work_cannot_be_resumed_by_another_process(start, project):
     write_config(project, end_epoch=10_000, checkpoint_minutes=1e-9)
     command = start("train.py", "--cfg", project / "my.yml")
@@ -205,6 +207,7 @@ def test_a_run_that_is_at_work_cannot_be_resumed_by_another_process(start, proje
     assert code == 0, out
 
 
+@pytest.mark.slow
 def test_a_resumed_run_takes_its_own_seed(start, project):
     fault = ("os.rename", r"last\.pth\.tar", 1, "signal", int(signal.SIGTERM))
     _, out = train(start, project, "--seed", "7", faults=(fault,))

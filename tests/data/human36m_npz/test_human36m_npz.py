@@ -351,6 +351,7 @@ def plain_distances(joints, keypoints, subjects):
 
 
 @pytest.mark.parametrize("protocol", ["videopose3d", "release"])
+@pytest.mark.slow
 def test_check_reports_that_ground_truth_2d_is_the_projection_of_the_3d(own, protocol):
     assert [f.state for f in projection_findings(own, protocol=protocol)] == ["ok", "ok"]
     spoil_2d(lambda t, m: all_pixels(t, lambda view: view + np.float32([3, 4])))(own / "Human36MNpz")
@@ -369,6 +370,7 @@ def test_check_reports_the_median_and_the_largest_distance_of_detections(own):
         assert finding.state == "ok"
 
 
+@pytest.mark.slow
 def test_check_finds_detections_of_other_cameras_which_training_cannot_know(own):
     def reverse(tree, metadata):
         for recordings in tree.values():

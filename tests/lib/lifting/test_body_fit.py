@@ -180,6 +180,7 @@ def test_the_vertices_of_the_body_lie_on_the_sequence(scales, fit, model):
                                    mesh.transpose(1, 0, 2).reshape(mesh.shape[1], -1), atol=1e-4)  # fmt: skip
 
 
+@pytest.mark.slow
 def test_noise_is_lowered_not_raised_and_limbs_keep_their_length(coarse, scales, fitter):
     pose, betas = motion(frames=24)
     truth = sequence_of(coarse, scales, pose, betas)
@@ -412,6 +413,7 @@ def knees(frames, degrees):
     return pose, np.zeros(S)
 
 
+@pytest.mark.slow
 def test_a_knee_that_is_lifted_the_wrong_way_is_held_near_its_limit(coarse, scales, model):
     rng = np.random.default_rng(0)
     poses = np.zeros((500, 3 * K))

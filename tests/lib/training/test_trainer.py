@@ -223,6 +223,7 @@ def test_a_checkpoint_holds_all_that_is_needed_to_go_on_and_to_test(trainer):
 
 
 @pytest.mark.parametrize("steps", STEPS)
+@pytest.mark.slow
 def test_a_run_taken_up_after_any_step_ends_with_the_weights_of_an_uninterrupted_one(tmp_path, small_scales, steps):
     cfg = config(tmp_path)
     whole = make_trainer(cfg, small_scales)
@@ -532,6 +533,7 @@ def test_training_stops_at_the_next_update_of_the_progress_bar(tmp_path, small_s
 
 
 @pytest.mark.parametrize("allowed", [0, pytest.param(1, marks=pytest.mark.slow), 2])
+@pytest.mark.slow
 def test_a_resumed_run_trains_on_whatever_number_of_left_out_steps_is_allowed_now(tmp_path, small_scales, allowed):
     trainer = make_trainer(config(tmp_path, skip_nonfinite=2, end_epoch=0), small_scales, train=poisoned())
     trainer.train()
