@@ -84,6 +84,7 @@ class ModelConfig:
 class TrainConfig:
     """The schedule and the optimiser.
 
+    weight_path: weights to start from, a file or folder as TEST.weight_path; empty: fresh ones.
     batch_size: samples of a step over all devices and ranks; sync_bn: under torchrun, batch normalisation over the batch of
     all ranks, not over each rank's shard; compile, precision: see lib.training.precision. begin_epoch to end_epoch are
     trained, both included. momentum, weight_decay, nesterov: of sgd. lr, scheduler, lr_step, lr_factor, warmup_epochs: see
@@ -92,6 +93,7 @@ class TrainConfig:
     between two saves inside an epoch; skip_nonfinite: how many steps with a loss that is not finite may be skipped.
     """
 
+    weight_path: str = ""
     print_freq: int = 50
     batch_size: int = 64
     sync_bn: bool = True

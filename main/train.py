@@ -77,7 +77,7 @@ def run(args: argparse.Namespace, cfg: Config, resumed: tuple | None, group: "Gr
     from lib.evaluation.evaluate import build_evaluator
     from lib.evaluation.results import draw_samples
     from lib.graph.hierarchy import build_hierarchy
-    from lib.models.factory import build_joint_set, build_model, output_scales
+    from lib.models.factory import build_joint_set, build_model, load_start, output_scales, read_start
     from lib.run_dir import create_run_dir
     from lib.training.checkpoints import Checkpoints, describe_run
     from lib.training.factory import build_batches, build_learner, build_people
@@ -88,6 +88,7 @@ def run(args: argparse.Namespace, cfg: Config, resumed: tuple | None, group: "Gr
     devices = choose_devices(args.gpu, group)
     seed = choose_seed(args.seed, resumed)
     group.require_same({"--seed": seed} | {k: v for k, v in flatten_config(cfg).items() if k not in OWN_KEYS})
+    start = None if resumed else group.from_main(read_start(cfg) if group.is_main else None)
     with group.taking_turns():
         body = load_body(cfg.MODEL.smpl_dir, notice if group.is_main else lambda message: None)
         scales = build_hierarchy(cfg, body.faces)
@@ -102,6 +103,8 @@ def run(args: argparse.Namespace, cfg: Config, resumed: tuple | None, group: "Gr
     joints = build_joint_set(cfg)
     torch.manual_seed(seed)
     model = build_model(cfg, scales).to(devices[0])
+    if start:
+        load_start(model, scales, *start)
     learner = build_learner(cfg, model, scales, devices, group)
     people = build_people(cfg, body, scales, train, devices[0])
     batches = build_batches(cfg, train, devices[0], seed, group, people)
@@ -113,6 +116,8 @@ def run(args: argparse.Namespace, cfg: Config, resumed: tuple | None, group: "Gr
     if resumed:
         trainer.restore(*resumed[1:])
     reporter.line(f"run folder: {folder.root}")
+    if start:
+        reporter.line(f"starting from {start[0]}")
     reporter.line(
         f"training on {sum(samples)} samples of {', '.join(cfg.DATASET.train_list)}, "
         f"testing on {sum(len(t) for t in tests.values())} of {', '.join(tests)}, "

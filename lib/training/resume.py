@@ -74,7 +74,7 @@ def find_run(cfg: Config, path: str) -> tuple[RunDir, Path | None]:
         return RunDir(place), None
     if place.parent.name != "checkpoint":
         raise UserError(
-            f"{place}: is in no run folder; to start from its weights use TEST.weight_path and main/test.py"
+            f"{place}: is in no run folder; to begin a new run from its weights use --set TRAIN.weight_path={place}"
         )
     return RunDir(place.parent.parent), place
 

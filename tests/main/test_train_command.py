@@ -73,6 +73,18 @@ def test_all_of_augmentation_noise_and_several_sets_train(start, project):
     assert {"loss_normal", "loss_edge"} <= log.keys()
 
 
+def test_a_run_starts_from_the_weights_of_another(start, project, whole):
+    """At a rate of 1e-12, an epoch leaves weights where they were."""
+    keys = ("TRAIN.lr=1e-12", "TRAIN.end_epoch=0", f"TRAIN.weight_path={whole}")
+    code, out = train(start, project, "--seed", "7", *(word for key in keys for word in ("--set", key)))
+    assert code == 0, out
+    before = checkpoint.read(whole / "checkpoint" / "best.pth.tar")["model_state_dict"]
+    after = weights_of(run_folder(out))
+    assert f"starting from {whole / 'checkpoint' / 'best.pth.tar'}" in out
+    parameters = [name for name in before if "running" not in name and "num_batches" not in name]
+    assert all(np.allclose(after[name], before[name], atol=1e-7) for name in parameters)
+
+
 def test_debug_takes_a_few_samples_only(start, project):
     table = random_table(1000)
     some = table.subsample(DEBUG_SAMPLES)
@@ -254,6 +266,7 @@ def test_metrics_of_the_best_and_of_the_last_epoch_are_left_in_the_result_folder
             "MODEL.scales is 2, it must be 3 for SemGCN",
         ),
         (["--set", "MODEL.smpl_dir=/nowhere"], "/nowhere"),
+        (["--set", "TRAIN.weight_path=/nowhere"], "TRAIN.weight_path: no .pth.tar file in /nowhere"),
         (["--seed", "-1"], "--seed -1"),
         (["--seed", str(10**30)], "--seed 1000"),
         (["--resume_training"], "no run of this configuration to resume"),
