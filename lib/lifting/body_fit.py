@@ -30,9 +30,9 @@ SMOOTH_ITERATIONS = 4
 SHAPE_FRAMES = 128
 """Most frames that the shape is estimated from, spread over the clip."""
 
-DAMPING = 1e-4
-OUTLIER_DISTANCE = 0.1
-"""Metres at which a point's weight has fallen to a half (Geman-McClure)."""
+DAMPING = 3e-5
+OUTLIER_DISTANCE = 0.3
+"""Metres at which a point's weight has fallen to a quarter (Geman-McClure)."""
 
 BETAS_PRECISION = 1e-4
 """Pull of the shape parameters towards the usual ones, relative to squared metres of the mean point (docs/body.md)."""

@@ -26,8 +26,8 @@ from smplpytorch.smplpytorch.body_model import BodyModel
 from smplpytorch.smplpytorch.coarse_body import CoarseBody
 from smplpytorch.smplpytorch.load_body import BUILT_IN, load_body, load_joint_regressor
 
-JOINT_WEIGHT = 3.0
-"""Weight of a joint; a mesh node has 1."""
+JOINT_WEIGHT = 30.0
+"""Weight of a joint; a mesh node has 1. The network is surer of its joints, and only meshes show twists (docs/body.md)."""
 
 IMPUTED_WEIGHT = 0.05
 """Part of its weight that a joint keeps which was not detected but imputed, and the mesh nodes near it."""

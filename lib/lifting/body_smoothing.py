@@ -16,7 +16,7 @@ import torch
 
 from lib.lifting.rotations import rotation_vector
 
-PRECISION = 2e-3
+PRECISION = 5e-3
 """Square metres per square radian of the mean point: what a frame's points say about an elbow or a knee."""
 
 STEPS = 25

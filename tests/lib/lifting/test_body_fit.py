@@ -189,7 +189,7 @@ def test_noise_is_lowered_not_raised_and_limbs_keep_their_length(coarse, scales,
     fitted = fitter(noisy)
     before, after = (mpjpe(s.pose3d, truth.pose3d).mean() for s in (noisy, fitted))
     assert after < 0.8 * before
-    assert limb_lengths(fitted.pose3d).std(0).max() < 0.2 * limb_lengths(noisy.pose3d).std(0).max()
+    assert limb_lengths(fitted.pose3d).std(0).max() < 0.3 * limb_lengths(noisy.pose3d).std(0).max()
     assert (np.linalg.norm(fitted.pose3d[:, 0], axis=-1) < 1e-9).all()
 
 
