@@ -21,6 +21,7 @@ from lib.lifting.live.sources import is_camera
 from lib.lifting.pose_sequence import PoseSequence
 from lib.lifting.request import Request
 from lib.lifting.root_translation import with_root_translation
+from lib.lifting.skipping import problem_of, skipping
 from lib.lifting.smoothing import smoothed
 from lib.lifting.stature import with_height
 from lib.lifting.usable import doubtful_image_size, prepare_usable
@@ -132,14 +133,15 @@ def lift_people(
     prepared, lines = prepare_usable(choose(people, request, notes), request.min_joints)
     del people  # hours of keypoints take gigabytes
     if not prepared:
-        raise UserError(lines[0].removeprefix("skipped: "))
+        raise problem_of(lines[0])
     notes += lines
     if doubt := doubtful_image_size(prepared):
         notes.append(f"warning: {doubt}")
 
     sequences = lifter.lift(prepared, rate, request.camera)
     if request.camera:
-        sequences = located(sequences, request.camera, notes)
+        sequences, lines = located(sequences, request.camera)
+        notes += lines
     for sequence in sequences:
         if sequence.quality is not None:
             notes += [f"warning: person {sequence.person}: {warning}" for warning in sequence.quality.warnings()]
@@ -223,20 +225,13 @@ def choose(people: list[Keypoints], request: Request, notes: list[str]) -> list[
     return people if request.max_persons is None else strongest(people, request.max_persons, notes)
 
 
-def located(sequences: list[PoseSequence], camera: tuple[float, ...], notes: list[str]) -> list[PoseSequence]:
-    """Those whose place in front of the camera can be found, with it; what is skipped is added to the notes."""
-    found = []
-    for sequence in sequences:
-        try:
-            sequence, lost = with_root_translation(sequence, camera)
-        except UserError as problem:
-            notes.append(f"skipped: {problem}")
-            continue
-        found.append(sequence)
-        notes += lost
+def located(sequences: list[PoseSequence], camera: tuple[float, ...]) -> tuple[list[PoseSequence], list[str]]:
+    """Those whose place in front of the camera can be found, with it, and lines about what is skipped; UserError where that is
+    everybody."""
+    found, lines = skipping(lambda sequence: with_root_translation(sequence, camera), sequences)
     if not found:
-        raise UserError(notes[-1].removeprefix("skipped: "))
-    return found
+        raise problem_of(lines[-1])
+    return found, lines
 
 
 def write(

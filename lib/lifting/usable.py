@@ -9,6 +9,7 @@ from lib.joints.conversion import convert_joints
 from lib.joints.imputation import MIN_JOINTS, enough_joints, frame_ranges
 from lib.lifting.keypoints.prepare import MAX_OUTSIDE, PreparedPerson, prepare_people
 from lib.lifting.keypoints.readers import Keypoints
+from lib.lifting.skipping import skipping
 from lib.lifting.virtual_camera import MIN_EXTENT, extent
 
 MIN_USABLE = 0.5
@@ -28,16 +29,7 @@ def prepare_usable(people: list[Keypoints], min_joints: int = MIN_JOINTS) -> tup
     Human3.6M's 17 are seen, and frames with all joints on one point, are skipped. A person with fewer than MIN_USABLE of
     the frames left is skipped.
     """
-    prepared, notes = [], []
-    for whole in people:
-        try:
-            person, lines = _usable(whole, min_joints)
-        except UserError as problem:
-            notes.append(f"skipped: {problem}")
-            continue
-        prepared.append(person)
-        notes += lines
-    return prepared, notes
+    return skipping(lambda whole: _usable(whole, min_joints), people)
 
 
 def without_far_joints(k: Keypoints) -> tuple[Keypoints, list[str]]:

@@ -19,6 +19,7 @@ from lib.lifting.floor.plane import Floor
 from lib.lifting.floor.vertical import Vertical, body_axes, estimate_vertical
 from lib.lifting.pose_sequence import PoseSequence
 from lib.lifting.root_translation import placement_precision, with_root_translation
+from lib.lifting.skipping import problem_of, skipping
 from lib.lifting.smoothing import gaussian, stretches
 from lib.lifting.virtual_camera import intrinsics, jumps
 
@@ -65,17 +66,9 @@ def on_floor(
     on the floor and how they are moved; by default ankles, with joints alone. `extras` of the result hold 1 where a point is
     planted, else 0.
     """
-    tracks, notes = [], []
-    for sequence in sequences:
-        try:
-            track, lost = _track(sequence, feet_of)
-        except UserError as problem:
-            notes.append(f"skipped: {problem}")
-            continue
-        tracks.append(track)
-        notes += lost
+    tracks, lines = skipping(lambda sequence: _track(sequence, feet_of), sequences)
     if not tracks:
-        raise UserError(notes[-1].removeprefix("skipped: "))
+        raise problem_of(lines[-1])
     given = None if up is None else Vertical(_unit(up), 0.0)
     axes, upright = _upright_axes(tracks)
     first = given or estimate_vertical(axes, upright)
@@ -99,7 +92,7 @@ def on_floor(
         extras = {f"contact_{name}": table[:, p] for p, name in enumerate(track.feet.names)}
         planted = plant(sequence, moves)
         results.append(levelled(replace(planted, extras={**sequence.extras, **extras}), floor))
-    return results, notes
+    return results, lines
 
 
 def _track(sequence: PoseSequence, feet_of: Callable[[PoseSequence], Feet]) -> tuple[_Track, list[str]]:
