@@ -5,10 +5,11 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from lib.camera import ASSUMED_FOCAL, camera_to_pixel
+from lib.camera import ASSUMED_FOCAL
 from lib.lifting.lifter import Lifter
 from lib.metrics import mpjpe, pa_mpjpe
 from lib.pose_table import PoseTable
+from main.benchmarking.photographs import SIZE, photographed
 
 PITCH = (-40, -20, 0, 20, 40)
 """Degrees of the optical axis below the horizon: at 40 the camera looks down."""
@@ -16,14 +17,8 @@ PITCH = (-40, -20, 0, 20, 40)
 ROLL = (-25, 0, 25)
 """Degrees about the optical axis."""
 
-DISTANCE = 5.0
-"""Metres from the camera to the pelvis, where pitch and roll are measured."""
-
 PLACES = ((1.2, 4.0, 0), (1.2, 4.0, 20), (1.2, 15.0, 20), (0.7, 4.0, 20), (0.7, 15.0, 20), (1.8, 15.0, 0))
 """Level cameras: focal length in parts of the image's longer side, metres to the pelvis, degrees from the optical axis to it."""
-
-SIZE = (1280, 720)
-"""Pixels of the image."""
 
 
 def standing_people(table: PoseTable, count: int) -> np.ndarray:
@@ -46,7 +41,8 @@ def camera_rows(
         for roll in rolls:
             held = Rotation.from_euler("xz", [pitch, roll], degrees=True)
             truth = people @ held.as_matrix().T
-            yield pitch, roll, *_errors(lifter, truth, np.array([0.0, 0.0, DISTANCE]), ASSUMED_FOCAL, known=False)
+            pixels, _, frames = photographed(truth, ASSUMED_FOCAL)
+            yield pitch, roll, *_errors(lifter, truth, pixels, None, frames)
 
 
 def place_rows(
@@ -55,16 +51,16 @@ def place_rows(
     """(focal length, distance, angle, MPJPE and PA-MPJPE with an unknown camera, the same with a known one); see PLACES."""
     for focal, distance, angle in places:
         root = distance * np.array([np.sin(np.deg2rad(angle)), 0.0, np.cos(np.deg2rad(angle))])
-        errors = [error for known in (False, True) for error in _errors(lifter, people, root, focal, known)]
+        pixels, camera, frames = photographed(people, focal, root)
+        errors = [error for known in (None, camera) for error in _errors(lifter, people, pixels, known, frames)]
         yield focal, distance, angle, *errors
 
 
-def _errors(lifter: Lifter, truth: np.ndarray, root: np.ndarray, focal: float, known: bool) -> tuple[float, float]:
-    """MPJPE and PA-MPJPE in mm of poses (N, 17, 3), metres, lifted from their images one by one."""
-    camera = np.array([focal * max(SIZE), focal * max(SIZE), SIZE[0] / 2, SIZE[1] / 2])
-    pixels = camera_to_pixel(truth + root, camera[:2], camera[2:])
-    apart = 1000 * np.arange(len(truth))  # frames that far apart have nothing to do with each other
-    found = lifter(pixels, SIZE, fps=25, camera=camera if known else None, frames=apart).pose3d
+def _errors(
+    lifter: Lifter, truth: np.ndarray, pixels: np.ndarray, camera: np.ndarray | None, frames: np.ndarray
+) -> tuple[float, float]:
+    """MPJPE and PA-MPJPE in mm of poses (N, 17, 3), metres, lifted from their images one by one; the rest: of `photographed`."""
+    found = lifter(pixels, SIZE, fps=25, camera=camera, frames=frames).pose3d
     return 1000 * float(mpjpe(found, truth).mean()), 1000 * float(pa_mpjpe(found, truth).mean())
 
 

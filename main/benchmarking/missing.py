@@ -4,12 +4,13 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from lib.camera import ASSUMED_FOCAL, camera_to_pixel
+from lib.camera import ASSUMED_FOCAL
 from lib.joints import HUMAN36M_17
 from lib.lifting.keypoints.prepare import prepare_person
 from lib.lifting.keypoints.readers import Keypoints
 from lib.lifting.lifter import Lifter
 from lib.metrics import mpjpe, pa_mpjpe
+from main.benchmarking.photographs import SIZE, photographed
 
 ANKLES = ("R_Ankle", "L_Ankle")
 KNEES = ("R_Knee", "L_Knee", *ANKLES)
@@ -31,14 +32,12 @@ UNSEEN = {
 }
 """What is not seen, in words and as joints."""
 
-DISTANCE, SIZE = 5.0, (1280, 720)
-"""Metres from the camera, and pixels of its image, in whose middle people are seen."""
-
 
 def missing_rows(
     lifter: Lifter, people: np.ndarray, unseen: Mapping[str, tuple[str, ...]] = UNSEEN
 ) -> Iterator[tuple[str, int, float, float, float, float]]:
-    """(what is not seen, joints seen, errors in mm) of people (N, 17, 3), metres, each lifted alone with a known camera.
+    """(what is not seen, joints seen, errors in mm) of people (N, 17, 3), metres, each lifted alone with a known camera, in the
+    middle of its image.
 
     Errors: of the upper body relative to the pelvis and to the neck, and after the best similarity transform of its
     joints alone; of the legs relative to the pelvis.
@@ -46,14 +45,12 @@ def missing_rows(
     names = HUMAN36M_17.names
     upper, legs = ([names.index(name) for name in group] for group in (UPPER, KNEES))
     neck = UPPER.index("Neck")
-    camera = np.array([ASSUMED_FOCAL * max(SIZE)] * 2 + [SIZE[0] / 2, SIZE[1] / 2])
-    pixels = camera_to_pixel(people + [0.0, 0.0, DISTANCE], camera[:2], camera[2:])
-    apart = 1000 * np.arange(len(people))  # frames that far apart have nothing to do with each other
+    pixels, camera, frames = photographed(people, ASSUMED_FOCAL)
     for words, hidden in unseen.items():
         seen = ~np.isin(names, hidden)
         scores = np.tile(seen.astype(float), (len(people), 1))
         xy = np.where(seen[:, None], pixels, np.nan)
-        person = prepare_person(Keypoints(0, apart, xy, scores, "human36", SIZE, "benchmark"), min_joints=1)
+        person = prepare_person(Keypoints(0, frames, xy, scores, "human36", SIZE, "benchmark"), min_joints=1)
         found = lifter.lift([person], 25, camera)[0].pose3d
         errors = mpjpe(found, people)
         parts = found[:, upper], people[:, upper]

@@ -13,10 +13,11 @@ from data.Human36M.annotations import read_subject
 from lib.camera import ASSUMED_FOCAL
 from lib.cli import run_command
 from main.benchmarking.body import WAYS
-from main.benchmarking.cameras import DISTANCE, PITCH, PLACES, ROLL, camera_rows, standing_people, text
+from main.benchmarking.cameras import PITCH, PLACES, ROLL, camera_rows, standing_people, text
 from main.benchmarking.large_subject import SUBJECT, write_large_subject
 from main.benchmarking.measure import TURN, Times, interleaved
 from main.benchmarking.missing import UNSEEN
+from main.benchmarking.photographs import DISTANCE
 from main.benchmarking.rows import Row
 from tests.data.mocap.mocap_files import person_bvh
 from tests.tables import random_table
