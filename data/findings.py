@@ -20,8 +20,9 @@ class Finding:
 
 
 def leg_lengths(joints: np.ndarray) -> np.ndarray:
-    """Lengths (N, 4) of shins and thighs of joints (N, 17, 3) in Human3.6M's order, in their unit."""
-    return np.linalg.norm(joints[:, [2, 3, 5, 6]] - joints[:, [1, 2, 4, 5]], axis=-1)
+    """Lengths (N, 4) of thighs and shins, right ones first, of joints (N, 17, 3) in Human3.6M's order, in their unit."""
+    legs = [[HUMAN36M_17.names.index(f"{side}_{name}") for name in ("Hip", "Knee", "Ankle")] for side in "RL"]
+    return np.concatenate([np.linalg.norm(np.diff(joints[:, leg], axis=1), axis=-1) for leg in legs], axis=1)
 
 
 def check_units(label: str, legs: np.ndarray) -> Iterator[Finding]:

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from data.findings import describe_skeleton, skeleton_measures
+from data.findings import describe_skeleton, leg_lengths, skeleton_measures
 from data.projection import check_projection, refuse_other_camera
 from lib.errors import UserError
 from lib.joints import HUMAN36M_17
@@ -15,6 +15,11 @@ def skeleton(**places) -> np.ndarray:
         "R_Shoulder": (-150, 0, 500), "L_Shoulder": (150, 0, 500),
     }  # fmt: skip
     return np.array([[(at | places)[name] for name in HUMAN36M_17.names]], float)
+
+
+def test_the_lengths_of_legs_are_thigh_and_shin_of_the_right_and_of_the_left():
+    joints = skeleton(R_Ankle=(-100, 0, -810), L_Ankle=(100, 300, -840))
+    assert leg_lengths(joints).tolist() == [[400, 410, 440, 500]]
 
 
 def test_the_measures_say_where_hips_torso_neck_and_head_are():
