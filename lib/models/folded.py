@@ -12,7 +12,7 @@ Everything here is exact algebra on constants, done once in float64 when the net
 
 Features are batch-major here, (B, N, C): a product over channels is one matrix product for all nodes of all samples,
 a product over nodes is one batched product. The forward passes are written in operations that mean the same in ONNX, with
-no size of the batch in them, so that `lib.lifting.export` can trace them.
+no size of the batch in them, so that they can be traced, by `lib.models.onnx_network` and by `lib.lifting.export`.
 """
 
 import copy
