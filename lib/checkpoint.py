@@ -49,7 +49,7 @@ SHARED = ("epoch", "seed", "log", "config", "scales", "joint_names", "versions",
 
 def share(source: str | Path, path: str | Path) -> None:
     """Write the weights of this project's checkpoint `source` alone, to pass on: no state of optimiser or run, and in half
-    precision but for batch statistics. That is a tenth of the size, and reads like any checkpoint.
+    precision but for batch statistics. That is an eighth of the size, and reads like any checkpoint.
 
     UserError where `source` is damaged or is not of this project.
     """

@@ -553,7 +553,7 @@ def test_loading_copies_so_that_the_file_s_tensors_stay_apart(small_scales, smal
     assert all(torch.equal(v, state[k]) for k, v in small_hgn.state_dict().items())
 
 
-def test_shared_weights_predict_like_the_run_s_at_a_tenth_of_its_size(tmp_path):
+def test_shared_weights_predict_like_the_run_s_at_less_than_a_quarter_of_its_size(tmp_path):
     source = save_tiny_weights(tmp_path / "run.pth.tar")
     content = checkpoint.read(source)
     run = {**content, "optim_state_dict": {"exp_avg": torch.ones(100_000)}, "random_state": torch.ones(5000)}
