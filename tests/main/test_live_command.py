@@ -8,13 +8,13 @@ import threading
 import time
 import urllib.request
 
-import cv2
 import numpy as np
 import pytest
 
 import lib.lifting.lift_file
 import main.predict
 from lib.cli import run_command
+from tests.films import write_film
 from tests.lib.lifting.detectors.test_pose_model import dots, write_model
 from tests.tiny_weights import save_tiny_weights
 
@@ -36,10 +36,7 @@ def folder(tmp_path, monkeypatch, shared_predictors):
         ("short", person, 3, 20.0),
         ("dark", 0 * person, 3, 20.0),
     ):
-        writer = cv2.VideoWriter(f"{name}.mp4", cv2.VideoWriter.fourcc(*"mp4v"), rate, (320, 240))
-        for _ in range(count):
-            writer.write(cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
-        writer.release()
+        write_film(f"{name}.mp4", [image] * count, rate)
     return tmp_path
 
 

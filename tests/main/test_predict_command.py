@@ -13,6 +13,7 @@ import main.predict
 from lib.cli import run_command
 from lib.lifting import PRETRAINED, quality
 from lib.lifting.lifter import Lifter
+from tests.films import write_film
 from tests.lib.lifting.detectors.test_pose_model import dots, write_model
 from tests.stick_person import SIZE, C, F, stick_people
 from tests.tiny_weights import save_tiny_weights
@@ -213,11 +214,7 @@ def test_a_video_is_lifted_with_a_detector(run, tmp_path, capsys):
     pytest.importorskip("onnxruntime")
     pytest.importorskip("onnx")
     write_model(tmp_path / "pose.onnx", "simcc")
-    writer = cv2.VideoWriter("video.mp4", cv2.VideoWriter.fourcc(*"mp4v"), 20.0, (320, 240))
-    for t in range(4):
-        picture = dots((240, 320), (150 + 5 * t, 60), (170, 120), (130, 190), width=14)
-        writer.write(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
-    writer.release()
+    dotted("video.mp4", 4, step=5)
     assert run("--video", "video.mp4", "--detector", "pose.onnx", "--output", "o.json") == 0
     assert "time: 4 frames searched at" in capsys.readouterr().err
     content = json.loads((tmp_path / "o.json").read_text())
@@ -233,14 +230,12 @@ def test_a_video_is_lifted_with_a_detector(run, tmp_path, capsys):
     assert json.loads((tmp_path / "o.json").read_text())["persons"][0]["frames"] == [1, 2]
 
 
-def dotted(path, frames, fourcc="mp4v", dark=()):
-    """A video of the coloured dots that the test's pose model finds, black in some frames."""
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*fourcc), 20.0, (320, 240))
-    for t in range(frames):
-        picture = dots((240, 320), (150 + 2 * t, 60), (170, 120), (130, 190), width=14)
-        writer.write(np.zeros_like(picture) if t in dark else cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
-    writer.release()
-    return path
+def dotted(path, frames, codec="mp4v", dark=(), step=2):
+    """A video of the coloured dots that the test's pose model finds, black in some frames; the red one moves by `step` pixels."""
+    images = [dots((240, 320), (150 + step * t, 60), (170, 120), (130, 190), width=14) for t in range(frames)]
+    for t in dark:
+        images[t][:] = 0
+    return write_film(path, images, codec=codec)
 
 
 def test_what_a_long_video_needs_is_said_before_it_is_searched(run, tmp_path, capfd, monkeypatch):

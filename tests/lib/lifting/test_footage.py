@@ -3,17 +3,13 @@ import numpy as np
 import pytest
 
 from lib.lifting.footage import Footage
+from tests.films import grey, write_film
 
 
 @pytest.fixture
 def film(tmp_path):
     """Six frames of 64 x 48, each a grey of its own."""
-    path = tmp_path / "film.mp4"
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), 15.0, (64, 48))
-    for level in range(6):
-        writer.write(np.full((48, 64, 3), 40 * level, np.uint8))
-    writer.release()
-    return path
+    return write_film(tmp_path / "film.mp4", [grey(40 * t) for t in range(6)])
 
 
 def test_every_frame_number_gets_its_own_image(film):

@@ -9,6 +9,7 @@ import pytest
 import main.predict
 import main.web.sessions
 from main.web.sessions import Choices, Sessions, Settings
+from tests.films import write_film
 from tests.lib.lifting.detectors.test_pose_model import dots, write_model
 from tests.stick_person import SIZE
 from tests.tiny_weights import save_tiny_weights
@@ -152,13 +153,10 @@ def seen(root, weights):
 
 
 def test_a_video_is_used_up_to_the_limit_and_an_image_whole(seen, root):
-    images = [dots((240, 320), (150 + 5 * t, 60), (170, 120), (130, 190), width=14)[..., ::-1] for t in range(5)]
+    images = [dots((240, 320), (150 + 5 * t, 60), (170, 120), (130, 190), width=14) for t in range(5)]
     for name, count in (("short.mp4", 2), ("long.mp4", 5)):
-        writer = cv2.VideoWriter(str(root / name), cv2.VideoWriter.fourcc(*"mp4v"), 20.0, (320, 240))
-        for image in images[:count]:
-            writer.write(image)
-        writer.release()
-    cv2.imwrite(str(root / "image.png"), images[0])
+        write_film(root / name, images[:count])
+    cv2.imwrite(str(root / "image.png"), images[0][..., ::-1])
     for name, frames, cut in (("short.mp4", [0, 1], False), ("long.mp4", [0, 1, 2], True), ("image.png", [0], False)):
         result = seen.run(TABS[0], root / name, Choices([".npz"]))
         assert result.error == ""

@@ -11,6 +11,7 @@ from lib.errors import UserError
 from lib.lifting.detectors import video
 from lib.lifting.detectors.interlaced import combed, first_frames_are_the_same, one_field
 from lib.lifting.detectors.video import Reading, numbered_frames
+from tests.films import grey, write_film
 
 H, W = 96, 128
 
@@ -29,14 +30,6 @@ def woven(t: int) -> np.ndarray:
     frame = moment(t)
     frame[1::2] = moment(t + 0.5)[1::2]
     return frame
-
-
-def write(path, frames):
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), 25.0, (W, H))
-    for frame in frames:
-        writer.write(frame)
-    writer.release()
-    return path
 
 
 def test_frames_of_two_moments_are_combed_and_whole_ones_are_not():
@@ -70,27 +63,27 @@ def test_one_field_is_one_moment():
 
 
 def test_an_interlaced_video_that_is_not_marked_is_read_as_one_field_with_a_note(tmp_path):
-    path = write(tmp_path / "v.mp4", [woven(t) for t in range(12)])
+    path = write_film(tmp_path / "v.mp4", [woven(t) for t in range(12)])
     reading = Reading()
     frames = [frame for _, frame in numbered_frames(path, reading=reading)]
     assert reading.combed == 11  # all but the first, which has none before it
     for t, frame in enumerate(frames[1:], start=1):
-        assert np.abs(frame[..., ::-1].astype(int) - moment(t)).mean() < 6  # after lossy compression
+        assert np.abs(frame.astype(int) - moment(t)).mean() < 6  # after lossy compression
     assert "interlaced; in 11 of 12 frames the odd lines show another moment" in reading.notes("v.mp4")[0]
     reading = Reading()
-    list(numbered_frames(write(tmp_path / "p.mp4", [moment(t) for t in range(12)]), reading=reading))
+    list(numbered_frames(write_film(tmp_path / "p.mp4", [moment(t) for t in range(12)]), reading=reading))
     assert reading.combed == 0
 
 
 def test_a_video_that_stands_still_is_no_interlaced_one(tmp_path):
-    path = write(tmp_path / "still.avi", [np.full((H, W, 3), 90, np.uint8)] * 4)
+    path = write_film(tmp_path / "still.avi", [grey(90)] * 4)
     assert first_frames_are_the_same(cv2.VideoCapture(str(path), cv2.CAP_FFMPEG))
     assert len(list(numbered_frames(path))) == 4
 
 
 def test_a_video_that_opencv_cannot_convert_is_refused_with_what_to_do(tmp_path, monkeypatch):
     """FFmpeg's own line stands for a file that is marked as interlaced, which OpenCV cannot write."""
-    path = write(tmp_path / "still.avi", [np.full((H, W, 3), 90, np.uint8)] * 4)
+    path = write_film(tmp_path / "still.avi", [grey(90)] * 4)
     line = "[swscaler @ 0x1] Cannot convert interlaced to progressive frames or vice versa.\n"
     run = subprocess.run
     monkeypatch.setattr(

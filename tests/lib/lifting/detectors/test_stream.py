@@ -9,6 +9,7 @@ from lib.errors import UserError
 from lib.joints import COCO_17
 from lib.lifting.detectors.people import detect_people
 from lib.lifting.detectors.stream import ahead, detect_video
+from tests.films import write_film
 
 FRAMES, SIZE = 24, (320, 240)
 
@@ -41,12 +42,7 @@ def crossing(size=SIZE, frames=FRAMES):
 
 @pytest.fixture
 def film(tmp_path):
-    path = tmp_path / "crossing.mp4"
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), 12.0, SIZE)
-    for image in crossing():
-        writer.write(image)
-    writer.release()
-    return path
+    return write_film(tmp_path / "crossing.mp4", crossing(), 12.0)
 
 
 def test_two_people_who_cross_keep_their_numbers(film):

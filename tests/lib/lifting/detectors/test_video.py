@@ -8,19 +8,16 @@ from PIL import Image
 
 from lib.errors import UserError
 from lib.lifting.detectors.video import Reading, duration, frame_count, image_size_of, numbered_frames, video_rate
+from tests.films import grey, write_film
 
 
 @pytest.fixture
 def film(tmp_path):
     """Five frames of 64 x 48 at 15 Hz, every one a grey of its own, with a red left half."""
-    path = tmp_path / "film.mp4"
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), 15.0, (64, 48))
-    for level in range(5):
-        frame = np.full((48, 64, 3), 40 * level, np.uint8)
-        frame[:, :32] = (0, 0, 255)  # OpenCV's order: blue, green, red
-        writer.write(frame)
-    writer.release()
-    return path
+    images = [grey(40 * t) for t in range(5)]
+    for image in images:
+        image[:, :32] = (255, 0, 0)
+    return write_film(tmp_path / "film.mp4", images, 15.0)
 
 
 def test_frames_come_in_order_upright_and_in_rgb(film):
@@ -150,12 +147,9 @@ def test_a_video_that_ends_early_is_told():
 
 
 def test_a_video_damaged_in_the_middle_is_used_as_far_as_it_can_be_read(tmp_path, repository):
-    path = tmp_path / "damaged.mp4"
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), 15.0, (64, 48))
     noise = np.random.default_rng(0)
-    for _ in range(40):
-        writer.write(noise.integers(0, 255, (48, 64, 3), np.uint8))
-    writer.release()
+    images = [noise.integers(0, 255, (48, 64, 3), np.uint8) for _ in range(40)]
+    path = write_film(tmp_path / "damaged.mp4", images, 15.0)
     content = bytearray(path.read_bytes())
     begin, end = (content.index(b"mdat") + int(part * len(content)) for part in (0.3, 0.5))
     content[begin:end] = noise.integers(0, 255, end - begin, np.uint8).tobytes()

@@ -17,6 +17,7 @@ from lib.lifting.keypoints.formats import begins_like_keypoints
 from lib.lifting.keypoints.formats.body_parts import joint_names
 from lib.lifting.keypoints.readers import read_keypoints
 from tests import keypoint_files as files
+from tests.films import write_film
 from tests.stick_person import SIZE
 
 COCO, PARTS = files.COCO, files.JOINTS
@@ -347,9 +348,7 @@ def test_keypoints_are_told_from_images_and_videos_by_how_the_file_begins(reposi
     for ending in (".png", ".jpg", ".bmp", ".webp", ".tiff"):
         cv2.imwrite(str(tmp_path / f"image{ending}"), image)
     for ending, codec in ((".mp4", "mp4v"), (".avi", "MJPG")):
-        writer = cv2.VideoWriter(str(tmp_path / f"video{ending}"), cv2.VideoWriter.fourcc(*codec), 20.0, (64, 48))
-        writer.write(image)
-        writer.release()
+        write_film(tmp_path / f"video{ending}", [image], codec=codec)
     Image.fromarray(image).save(tmp_path / "image.gif")
     found = list(tmp_path.iterdir())
     assert len(found) == 8

@@ -2,7 +2,6 @@ import json
 import threading
 import urllib.request
 
-import cv2
 import numpy as np
 import pytest
 
@@ -14,6 +13,7 @@ from lib.lifting.live.live_page import live_page
 from lib.lifting.live.run import run_live
 from lib.lifting.live.server import LiveServer
 from lib.lifting.live.sources import PlayedFile
+from tests.films import write_film
 from tests.lib.lifting.detectors.test_stream import FRAMES, Dots, crossing
 from tests.tiny_weights import save_tiny_weights
 
@@ -26,12 +26,7 @@ def lifter(tmp_path_factory):
 @pytest.fixture
 def film(tmp_path):
     """Two people who walk through each other, 24 frames at 12 per second."""
-    path = tmp_path / "crossing.mp4"
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), 12.0, (320, 240))
-    for image in crossing():
-        writer.write(image)
-    writer.release()
-    return path
+    return write_film(tmp_path / "crossing.mp4", crossing(), 12.0)
 
 
 class Session:

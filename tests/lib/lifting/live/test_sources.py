@@ -3,13 +3,13 @@ import http.server
 import itertools
 import threading
 
-import cv2
 import numpy as np
 import pytest
 
 from lib.errors import UserError
 from lib.lifting.live import sources
 from lib.lifting.live.sources import Camera, PlayedFile, is_camera, open_source
+from tests.films import grey, write_film
 
 
 class Clock:
@@ -40,12 +40,7 @@ def clock(monkeypatch):
 @pytest.fixture
 def film(tmp_path):
     """12 images at 20 per second, each brighter than the one before."""
-    path = tmp_path / "film.mp4"
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), 20.0, (64, 48))
-    for t in range(12):
-        writer.write(np.full((48, 64, 3), 20 * t, np.uint8))
-    writer.release()
-    return path
+    return write_film(tmp_path / "film.mp4", [grey(20 * t) for t in range(12)], 20.0)
 
 
 def test_a_file_is_played_at_its_own_rate(film, clock):
@@ -77,11 +72,9 @@ def test_a_file_stops_when_it_is_told_to(film):
 
 
 def test_a_damaged_file_says_so_at_its_end(tmp_path, film, clock):
-    cut = tmp_path / "cut.avi"
-    writer = cv2.VideoWriter(str(cut), cv2.VideoWriter.fourcc(*"MJPG"), 20.0, (64, 48))
-    for t in range(40):
-        writer.write(np.random.default_rng(t).integers(0, 255, (48, 64, 3), np.uint8))
-    writer.release()
+    noise = np.random.default_rng(0)
+    images = [noise.integers(0, 255, (48, 64, 3), np.uint8) for _ in range(40)]
+    cut = write_film(tmp_path / "cut.avi", images, codec="MJPG")
     cut.write_bytes(cut.read_bytes()[: cut.stat().st_size // 2])
     source = PlayedFile(cut)
     count = sum(1 for _ in source.frames(clock))

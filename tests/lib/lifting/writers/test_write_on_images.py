@@ -18,6 +18,7 @@ from lib.lifting.writers.html import embedded_images
 from lib.lifting.writers.png import HEADER as PNG_HEADER
 from lib.lifting.writers.png import LABELS, contact_sheet
 from lib.lifting.writers.video import GIF_HEIGHT, HEADER, MP4_HEIGHT, Layout, pictures_of
+from tests.films import write_film
 from tests.lib.lifting.writers.test_write_html import CHROMIUM, OPTIONS
 from tests.waving_person import make_sequence, shows_right_arm_up
 
@@ -32,14 +33,10 @@ def person(length=FRAMES, mesh=True, **changes):
 
 def film_of(path, frames=FRAMES, size=(640, 480)):
     """Frame t is green of strength 60 + 30 t, with a white band along the top."""
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), 24.0, size)
-    for t in range(frames):
-        image = np.zeros((*size[::-1], 3), np.uint8)
-        image[..., 1] = (60 + 30 * t) % 250
-        image[:20] = 255
-        writer.write(image)
-    writer.release()
-    return path
+    images = np.zeros((frames, *size[::-1], 3), np.uint8)
+    images[..., 1] = (60 + 30 * np.arange(frames)[:, None, None]) % 250
+    images[:, :20] = 255
+    return write_film(path, images, 24.0)
 
 
 @pytest.fixture

@@ -26,6 +26,7 @@ from lib.lifting.writers.scene import Scene
 from lib.lifting.writers.video import HEADER, MP4_HEIGHT, WIDTH, Layout, pictures_of
 from smplpytorch.smplpytorch.pytorch.smpl_layer import SMPL_Layer
 from tests.bodies import skinnable_body
+from tests.films import grey, write_film
 from tests.lib.lifting.writers.test_write_html import CHROMIUM, OPTIONS
 from tests.waving_person import colour_mask
 
@@ -98,11 +99,7 @@ def test_a_film_shows_the_skin_without_bones_and_the_input_beside_it():
 @pytest.fixture
 def footage(tmp_path):
     """A film of even grey."""
-    writer = cv2.VideoWriter(str(tmp_path / "film.mp4"), cv2.VideoWriter.fourcc(*"mp4v"), 25.0, SIZE)
-    for _ in range(T):
-        writer.write(np.full((*SIZE[::-1], 3), 90, np.uint8))
-    writer.release()
-    return Footage(tmp_path / "film.mp4")
+    return Footage(write_film(tmp_path / "film.mp4", [grey(90, *SIZE)] * T))
 
 
 def test_the_skin_lies_over_the_image_where_the_camera_projects_it(footage):
