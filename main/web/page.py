@@ -93,10 +93,11 @@ def build_page(sessions: Sessions) -> "Blocks":
         one_person,
         smooth,
         fit_body,
+        floor,
     ):
         width, height, fps, max_persons = (value or 0 for value in (width, height, fps, max_persons))  # None: cleared
         size = (width, height) if width or height else None
-        people = (max_persons or None, one_person, smooth, fit_body)
+        people = (max_persons or None, one_person, smooth, fit_body, floor)
         choices = Choices(endings, weights, size, joint_set or None, fps or None, *people)
         return shown_as(sessions.run(request.session_hash or "", upload, choices))
 
@@ -155,6 +156,7 @@ def option_fields(weights: list[str]) -> "tuple[Component, list[Component], list
         gr.Checkbox(label="one person", info="--one-person: the best detection of each frame"),
         gr.Checkbox(label="smooth", info="--smooth one-euro"),
         gr.Checkbox(label="fit a body", info="--fit-body: bones of constant length, joint rotations"),
+        gr.Checkbox(label="on the floor", info="--floor: feet stand still; for a camera that stands still"),
     ]
     return network, [width, height, joint_set, fps], [persons, *switches]
 

@@ -47,6 +47,7 @@ class Choices:
     one_person: bool = False
     smooth: bool = False
     fit_body: bool = False
+    floor: bool = False
 
 
 @dataclass(frozen=True)
@@ -140,6 +141,7 @@ class Sessions:
             "one_person": choices.one_person,
             "smooth": "one-euro" if choices.smooth else None,
             "fit_body": choices.fit_body,
+            "floor": choices.floor,
         }
         if begins_like_keypoints(source):
             return Request(input=source, image_size=choices.image_size, **options)

@@ -108,9 +108,10 @@ def test_the_page_lifts_an_upload_and_leaves_nothing_behind(demo, repository, tm
     def lift(path: Path, **options):
         return client.predict(upload=handle_file(path), endings=[".npz", ".bvh"], **options, api_name="/lift")
 
-    shown, lines, files = lift(sample, width=1280, height=720)
+    shown, lines, files = lift(sample, width=1280, height=720, floor=True)
     assert 'sandbox="allow-scripts" srcdoc="&lt;!doctype html&gt;' in shown
     assert "image 1280 x 720 px, 25 frames per second (assumed)" in lines
+    assert "m below the camera" in lines  # where the floor is
     names = [Path(file).name for file in files["value"]]
     assert names == ["human36_3d.html", "human36_3d.npz", "human36_3d.bvh"]
     assert all(Path(file).stat().st_size > 1000 for file in files["value"])

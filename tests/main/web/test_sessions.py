@@ -1,5 +1,6 @@
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -8,6 +9,7 @@ import pytest
 
 import main.predict
 import main.web.sessions
+from lib.lifting.floor.plane import Floor
 from main.web.sessions import Choices, Sessions, Settings
 from tests.films import write_film
 from tests.lib.lifting.detectors.test_pose_model import dots, write_model
@@ -99,6 +101,21 @@ def test_a_body_is_fitted_on_request(sessions, upload, monkeypatch):
     for wanted in (False, True):
         assert sessions.run(TABS[0], upload("coco_dataset.json"), Choices(fit_body=wanted)).error == ""
     assert fitted == [0, 1]
+
+
+def test_people_are_put_on_the_floor_on_request(sessions, upload, monkeypatch):
+    def on_floor(people, up):
+        assert up is None
+        return [replace(person, floor=Floor(np.array([0.0, -1.0, 0.0]), -1.4)) for person in people], []
+
+    for lifter in sessions._lifters.values():
+        monkeypatch.setattr(lifter, "on_floor", on_floor)
+    for wanted in (False, True):
+        result = sessions.run(TABS[0], upload("coco_dataset.json"), Choices([".npz"], floor=wanted))
+        assert result.error == ""
+        assert any("floor 1.40 m below the camera" in line for line in result.lines) == wanted
+        with np.load(result.files[1]) as z:
+            assert ("floor_height" in z) == wanted
 
 
 @pytest.mark.slow
