@@ -123,7 +123,7 @@ def measure_body(args: argparse.Namespace) -> None:
         cfg = load_config(args.body, {"DATASET.data_dir": folder} if folder else None)
         lifter = lifter or Lifter(cfg.TEST.weight_path, choose_devices(args.gpu)[0])
         label = Path(folder or cfg.DATASET.data_dir).name
-        rows += body_rows(cfg, lifter.require_body(), lifter, args.body_frames, label, args.body_fps)
+        rows += body_rows(cfg, lifter, args.body_frames, label, args.body_fps)
     print(tables(rows))
     if args.json:
         with replacing(args.json) as path:
@@ -136,7 +136,7 @@ def measure_lifting(args: argparse.Namespace) -> None:
     from lib.config import load_config
     from lib.device import choose_devices
     from lib.lifting.lifter import Lifter
-    from main.benchmarking.cameras import camera_rows, place_rows, place_text, standing_people, text
+    from main.benchmarking.cameras import camera_rows, camera_text, place_rows, place_text, standing_people
     from main.benchmarking.missing import missing_rows, missing_text
 
     cfg = load_config(args.lifting, {"DATASET.data_dir": args.data_dir[0]} if args.data_dir else None)
@@ -146,7 +146,7 @@ def measure_lifting(args: argparse.Namespace) -> None:
         people = standing_people(build_table(cfg, name, "test"), 20 if args.quick else 1000)
         print(f"{name}, {cfg.DATASET.data_dir}: MPJPE / PA-MPJPE, mm (MPJPE over the level camera's)\n", flush=True)
         grid = list(camera_rows(lifter, people))
-        print(text(grid) + "\n", flush=True)
+        print(camera_text(grid) + "\n", flush=True)
         places = list(place_rows(lifter, people))
         print(place_text(places) + "\n", flush=True)
         missing = list(missing_rows(lifter, people))

@@ -16,7 +16,6 @@ from lib.lifting.pose_sequence import PoseSequence
 from lib.lifting.root_translation import with_root_translation
 from lib.lifting.smoothing import smoothed
 from main.benchmarking.body_errors import FLOOR_COLUMNS, POSE_COLUMNS, Truth, joint_rotations, measured
-from smplpytorch.smplpytorch.body_model import BodyModel
 
 Way = Callable[[Lifter, PoseSequence], PoseSequence]
 
@@ -74,12 +73,12 @@ def on_floor(lifter: Lifter, sequence: PoseSequence) -> PoseSequence:
     return lifter.on_floor([sequence])[0][0]
 
 
-def body_rows(cfg: Config, body: BodyModel, lifter: Lifter, frames: int, label: str, rate: float) -> Iterator[BodyRow]:
+def body_rows(cfg: Config, lifter: Lifter, frames: int, label: str, rate: float) -> Iterator[BodyRow]:
     """Lift the first clips of each person of the test sets, one camera, up to `frames` frames, in all WAYS.
 
     label: names the data; rate: frames per second of the import.
     """
-    lifter.require_body()
+    body = lifter.require_body()
     for name in cfg.DATASET.test_list:
         found: dict[str, list[tuple[int, dict, dict | None, float]]] = {way: [] for way in WAYS}
         for chunk in DATASETS[name](cfg.DATASET, body).chunks("test", progress=False):

@@ -14,14 +14,12 @@ from lib.lifting.floor.contacts import Contact, find_contacts, speeds
 from lib.lifting.floor.feet import SIDES, leg_joints
 from lib.lifting.floor.level import in_camera_axes
 from lib.lifting.pose_sequence import PoseSequence
+from lib.lifting.quality import LIMBS
 from lib.metrics import mpjpe, pa_mpjpe
 from smplpytorch.smplpytorch.body_model import BodyModel
 
 ROTATIONS = ("Hip", "Knee", "Shoulder", "Elbow")
 """SMPL joints whose rotations, relative to the parent, make the mean of the table."""
-
-LIMBS = (("Hip", "Knee"), ("Knee", "Ankle"), ("Shoulder", "Elbow"), ("Elbow", "Wrist"))
-"""Ends of the limbs whose lengths are compared."""
 
 PLANTED = 0.25
 """m/s below which a point of a captured foot stands."""
@@ -132,7 +130,7 @@ def _floor_errors(sequence: PoseSequence, seen: PoseSequence, truth: Truth) -> d
         feet = truth.feet(seen)
         points, captured, names, clearance = feet.points, truth.soles, list(feet.names), feet.clearance
     points = points + seen.root[:, None]
-    contacts = _still(captured, truth.seconds)
+    contacts = _stands(speeds(captured, truth.seconds) < PLANTED, truth.seconds)
     floor = sequence.floor
     height = points @ (truth.up if floor is None else floor.up) - clearance
     planted = np.concatenate([height[c.rows, c.point] for c in contacts]) if contacts else height.ravel()
@@ -151,18 +149,16 @@ def _floor_errors(sequence: PoseSequence, seen: PoseSequence, truth: Truth) -> d
     errors |= {"step": _mean(steps), "worst_step": float(steps.max(initial=0))}
     if floor is not None:
         own = np.stack([sequence.extras[f"contact_{name}"] for name in names], 1) > 0
-        whole = [slice(0, len(own))]
-        found = find_contacts(np.where(own, 0.0, 1.0), np.where(own, 0.0, 9.0), truth.seconds, whole)
-        errors["own_slide"] = _slide(points, found)
+        errors["own_slide"] = _slide(points, _stands(own, truth.seconds))
         errors["up"] = float(np.rad2deg(np.arccos(np.clip(floor.up @ truth.up, -1, 1))))
         errors["up_sigma"] = floor.up_sigma
     return errors
 
 
-def _still(points: np.ndarray, seconds: np.ndarray) -> list[Contact]:
-    """Where captured points (T, P, 3) stand."""
-    slow = speeds(points, seconds) < PLANTED
-    return find_contacts(np.where(slow, 0.0, 1.0), np.where(slow, 0.0, 9.0), seconds, [slice(0, len(points))])
+def _stands(planted: np.ndarray, seconds: np.ndarray) -> list[Contact]:
+    """The contacts of points that are planted where (T, P) says so."""
+    height, speed = np.where(planted, 0.0, 1.0), np.where(planted, 0.0, 9.0)
+    return find_contacts(height, speed, seconds, [slice(0, len(planted))])
 
 
 def _slide(points: np.ndarray, contacts: list[Contact]) -> float | None:

@@ -64,8 +64,8 @@ def _errors(
     return 1000 * float(mpjpe(found, truth).mean()), 1000 * float(pa_mpjpe(found, truth).mean())
 
 
-def text(rows: list[tuple[float, float, float, float]]) -> str:
-    """MPJPE / PA-MPJPE as a Markdown table, pitch downwards and roll across, and each cell's MPJPE over the level camera's."""
+def camera_text(rows: list[tuple[float, float, float, float]]) -> str:
+    """`camera_rows` as a Markdown table: pitch downwards, roll across, and how much the MPJPE is over the level camera's."""
     numbers = {(pitch, roll): errors for pitch, roll, *errors in rows}
     pitches, rolls = (list(dict.fromkeys(keys)) for keys in zip(*numbers, strict=True))
     level = numbers[0, 0][0]

@@ -38,6 +38,12 @@ class Times:
         return Times(self.values / other.values)
 
 
+def wait_for(device: torch.device) -> None:
+    """Return when a GPU has done all that it was given; a CPU has."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
 def interleaved(
     functions: dict[str, Callable[[], Any]], rounds: int, synchronize: Callable[[], None]
 ) -> dict[str, Times]:
@@ -62,10 +68,10 @@ def interleaved(
     return {name: Times(np.array(values[1:])) for name, values in seconds.items()}
 
 
-def product_rate(device: torch.device, rounds: int, synchronize: Callable[[], None], size: int = 2048) -> float:
+def product_rate(device: torch.device, rounds: int, size: int = 2048) -> float:
     """Floating-point operations per second of a float32 product of two (size, size) matrices."""
     a, b = torch.randn(2, size, size, device=device)
-    return 2 * size**3 / interleaved({"product": lambda: a @ b}, rounds, synchronize)["product"].median
+    return 2 * size**3 / interleaved({"product": lambda: a @ b}, rounds, lambda: wait_for(device))["product"].median
 
 
 def count_operations(function: Callable[[], Any]) -> int:

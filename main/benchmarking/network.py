@@ -31,7 +31,7 @@ from lib.training.losses import LossWeights, hgn_losses
 from lib.training.precision import accelerate
 from lib.training.reporter import Reporter
 from lib.training.trainer import Trainer
-from main.benchmarking.measure import interleaved, resident_bytes
+from main.benchmarking.measure import interleaved, resident_bytes, wait_for
 
 
 def make_table(scales: list[GraphScale], count: int, seed: int = 0) -> PoseTable:
@@ -129,7 +129,7 @@ def epoch(cfg: Config, scales: list[GraphScale], steps: int, device: torch.devic
             start = time.perf_counter()
             for _ in range(steps):
                 bare()
-            _wait(device)
+            wait_for(device)
             alone.append(time.perf_counter() - start)
             trainer.settings = replace(cfg.TRAIN, end_epoch=number)
             start = time.perf_counter()
@@ -139,12 +139,7 @@ def epoch(cfg: Config, scales: list[GraphScale], steps: int, device: torch.devic
             whole.append(trainer.progress.log[-1]["seconds"])
             after.append(seconds - whole[-1])
         testing = interleaved(
-            {"test": lambda: predict(model, test.pose2d, cfg.TEST.batch_size, device)}, 3, lambda: _wait(device)
+            {"test": lambda: predict(model, test.pose2d, cfg.TEST.batch_size, device)}, 3, lambda: wait_for(device)
         )["test"].median
     median = {"steps": np.median(whole[1:]), "bare": np.median(alone[1:]), "after": np.median(after[1:]) - testing}
     return {name: float(value) for name, value in median.items()}
-
-
-def _wait(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)

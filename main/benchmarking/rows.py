@@ -23,7 +23,7 @@ from lib.models.hgn import HGN
 from lib.training.precision import accelerate
 from main.benchmarking.data import mesh_targets, start
 from main.benchmarking.large_subject import write_large_subject
-from main.benchmarking.measure import Times, count_operations, in_new_process, interleaved, product_rate
+from main.benchmarking.measure import Times, count_operations, in_new_process, interleaved, product_rate, wait_for
 from main.benchmarking.network import epoch, evaluation, make_table, step_memory, training_step
 from main.benchmarking.scaling import measure_scaling
 from smplpytorch.smplpytorch.body_model import BodyModel
@@ -97,14 +97,10 @@ def network_rows(args: argparse.Namespace, scales: list[GraphScale], device: tor
     """Training step, evaluation, their agreement and memory."""
     hidden_dim, batch = (8, 4) if args.quick else (128, TRAINING_BATCH)
 
-    def synchronize():
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
-
     def turns(functions):
-        return interleaved(functions, args.rounds, synchronize)
+        return interleaved(functions, args.rounds, lambda: wait_for(device))
 
-    rate = product_rate(device, args.rounds, synchronize, 256 if args.quick else 2048)
+    rate = product_rate(device, args.rounds, 256 if args.quick else 2048)
     yield Row("matrix products of the machine", "GFLOP/s", rate / 1e9)
 
     plain, this = PlainHGN(scales, hidden_dim).to(device), HGN(scales, hidden_dim).to(device)

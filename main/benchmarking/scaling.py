@@ -11,6 +11,7 @@ from lib.device import choose_devices
 from lib.distributed import distribute, process_group
 from lib.graph.scales import GraphScale
 from lib.models.hgn import HGN
+from main.benchmarking.measure import wait_for
 from main.benchmarking.network import make_table, training_step
 
 WARM_UP = 3
@@ -54,14 +55,9 @@ def _seconds_per_step(scales: list[GraphScale], hidden_dim: int, batch: int, ste
         step = training_step(model, make_table(scales, batch, group.rank), device, forward)
         for number in range(WARM_UP + steps):
             if number == WARM_UP:
-                _wait(device)
+                wait_for(device)
                 group.barrier()
                 start = time.perf_counter()
             step()
-        _wait(device)
+        wait_for(device)
         return (time.perf_counter() - start) / steps
-
-
-def _wait(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)

@@ -13,7 +13,7 @@ from data.Human36M.annotations import read_subject
 from lib.camera import ASSUMED_FOCAL
 from lib.cli import run_command
 from main.benchmarking.body import WAYS
-from main.benchmarking.cameras import PITCH, PLACES, ROLL, camera_rows, standing_people, text
+from main.benchmarking.cameras import PITCH, PLACES, ROLL, camera_rows, camera_text, standing_people
 from main.benchmarking.large_subject import SUBJECT, write_large_subject
 from main.benchmarking.measure import TURN, Times, interleaved
 from main.benchmarking.missing import UNSEEN
@@ -223,5 +223,5 @@ def test_people_are_seen_by_cameras_that_pitch_and_roll():
         else:  # a level camera sees the flat pole as it is
             np.testing.assert_allclose(nearer, 1)
             assert error == pytest.approx(0, abs=1e-3)
-    lines = text(rows).splitlines()
+    lines = camera_text(rows).splitlines()
     assert lines[2].startswith("| 0° | 0.0 / ")
