@@ -13,7 +13,7 @@ import torch
 from lib.lifting.body_points import BodyPoints, axial, normal_equations, parent_axes, turned
 from lib.lifting.body_smoothing import Timing, TurnSmoother
 from lib.lifting.pose_prior import PosePrior
-from lib.lifting.rotations import rotation_vector
+from lib.lifting.rotations import nearest_rotation, rotation_vector
 
 BATCH = 256
 """Frames fitted at a time."""
@@ -154,10 +154,7 @@ class _PoseSolver:
         goal, weight = target[:, upright], weights[:, upright, None]
         weight = weight / weight.sum(1, keepdim=True).clamp_min(1e-12)
         middle, goal_middle = (nodes * weight).sum(1, keepdim=True), (goal * weight).sum(1, keepdim=True)
-        U, _, Vh = torch.linalg.svd(((goal - goal_middle) * weight).transpose(1, 2) @ (nodes - middle))
-        signs = torch.ones_like(U[..., 0])
-        signs[:, 2] = torch.det(U @ Vh)
-        rotations[:, 0] = U @ torch.diag_embed(signs) @ Vh
+        rotations[:, 0] = nearest_rotation(((goal - goal_middle) * weight).transpose(1, 2) @ (nodes - middle))
         nodes = self.points(rotations, shape)[0][:, upright]
         return rotations, ((goal - nodes) * weight).sum(1)
 

@@ -8,7 +8,7 @@ import torch
 
 from lib.errors import UserError
 from lib.files import replacing
-from lib.lifting.rotations import rotation_vector
+from lib.lifting.rotations import nearest_rotation, rotation_vector
 from smplpytorch.smplpytorch.pytorch.lbs import axis_angle_to_matrix
 
 SHIPPED = Path(__file__).with_name("pose_prior.npz")
@@ -51,10 +51,7 @@ def learn_pose_prior(poses: np.ndarray) -> PosePrior:
     beyond the quantiles EXTREME and 1 - EXTREME.
     """
     rotations = axis_angle_to_matrix(torch.as_tensor(poses, dtype=torch.float64).unflatten(1, (-1, 3)))[:, 1:]
-    U, _, Vh = torch.linalg.svd(rotations.mean(0))
-    signs = torch.ones_like(U[..., 0])
-    signs[:, 2] = torch.det(U @ Vh)
-    mean = U @ torch.diag_embed(signs) @ Vh
+    mean = nearest_rotation(rotations.mean(0))
     vectors = rotation_vector(rotations @ mean.transpose(-1, -2)).flatten(1)
     covariance = vectors.T @ vectors / len(vectors) + FLOOR**2 * torch.eye(vectors.shape[1], dtype=vectors.dtype)
     low, high = (np.quantile(vectors.numpy(), q, axis=0).reshape(-1, 3) for q in (EXTREME, 1 - EXTREME))

@@ -1,6 +1,14 @@
-"""Rotations as vectors."""
+"""Rotations as matrices and vectors."""
 
 import torch
+
+
+def nearest_rotation(matrix: torch.Tensor) -> torch.Tensor:
+    """The rotations (..., 3, 3) R nearest to matrices M (..., 3, 3): they maximise trace(R^T M) (Kabsch)."""
+    U, _, Vh = torch.linalg.svd(matrix)
+    signs = torch.ones_like(U[..., 0])
+    signs[..., 2] = torch.det(U @ Vh)
+    return U @ torch.diag_embed(signs) @ Vh
 
 
 def rotation_vector(rotation: torch.Tensor) -> torch.Tensor:

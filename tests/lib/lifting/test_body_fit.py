@@ -98,18 +98,6 @@ def limb_lengths(pose3d):
     return np.linalg.norm(pose3d[:, a] - pose3d[:, b], axis=-1)
 
 
-@pytest.mark.parametrize("angle", [0.0, 1e-9, 1e-3, 1.0, 3.0, np.pi - 1e-3, np.pi - 1e-6, np.pi])
-def test_rotation_vectors_are_the_inverse_of_rodrigues(angle):
-    axes = np.random.default_rng(0).normal(size=(50, 3))
-    axes = np.concatenate([axes / np.linalg.norm(axes, axis=1, keepdims=True), np.eye(3), -np.eye(3)])
-    turned = axis_angle_to_matrix(torch.as_tensor(angle * axes))
-    vectors = rotation_vector(turned)
-    assert (vectors.norm(dim=-1) <= np.pi + 1e-9).all()
-    torch.testing.assert_close(axis_angle_to_matrix(vectors), turned, atol=1e-7, rtol=0)
-    if angle < np.pi:
-        torch.testing.assert_close(vectors, torch.as_tensor(angle * axes), atol=1e-7, rtol=0)
-
-
 def test_points_are_those_of_the_coarse_body_and_markers_ride_on_their_bones(coarse):
     points = BodyPoints(coarse, 17, dtype=torch.float64)
     pose, betas = motion()
