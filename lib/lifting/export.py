@@ -102,9 +102,7 @@ def _open_onnx(path: Path) -> Run:
 
 def _write_pt2(network: nn.Module, path: Path, texts: dict[str, str]) -> None:
     shapes = {INPUT_NAME: {0: torch.export.Dim("batch", min=1)}}
-    example = torch.zeros(
-        2, len(HUMAN36M_17), 2
-    )  # where the example has one sample, a size would be taken for a constant
+    example = torch.zeros(2, len(HUMAN36M_17), 2)  # a batch of 1 would be taken for a constant
     program = torch.export.export(FlatOutput(network), (example,), dynamic_shapes=shapes, strict=False)
     for node in program.graph.nodes:
         node.meta.pop("stack_trace", None)  # lines of this project under the paths of this machine

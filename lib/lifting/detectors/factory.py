@@ -60,9 +60,7 @@ def _open_onnx(path: str, joint_set: str | None, person_detector: str | None, he
         model = PoseModel(path, joint_set, heatmap_decoding)
         return TopDown(PersonDetector(OnnxFile(person_detector, "--person-detector", WHOLE_IMAGE)), model)
     file = OnnxFile(path, "--detector", WHOLE_IMAGE)
-    if heatmap_decoding is None and sorted(file.ranks) in (
-        [3],
-        [3, 4],
-    ):  # heatmaps are one output of four dimensions, SimCC are two of three
+    # heatmaps are one output of four dimensions, SimCC are two of three
+    if heatmap_decoding is None and sorted(file.ranks) in ([3], [3, 4]):
         return MultiPerson(file, joint_set)
     return SinglePerson(PoseModel(path, joint_set, heatmap_decoding))

@@ -24,7 +24,7 @@ MIN_VISIBILITY = 0.1
 them; what is outside the image is far below."""
 
 FRAME_TIME = 33
-"""Milliseconds between frames for MediaPipe, whose models take part in no other clock than this."""
+"""Milliseconds between two frames, as MediaPipe is told: it asks for increasing times."""
 
 MAX_PEOPLE = 5
 """Default number of people that a .task model looks for; each costs time, even if there are fewer."""

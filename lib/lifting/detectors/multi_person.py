@@ -118,7 +118,7 @@ def decode_yolo(outputs: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.n
 def decode_yolo_nms(outputs: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(1, K, 6 + 3 J) to boxes (K, 4) left, top, width, height, scores (K,), 0 but for class 0, and joints (K, J, 3)."""
     rows = outputs[0][0]
-    boxes = np.concatenate([rows[:, :2], rows[:, 2:4] - rows[:, :2]], axis=1)
+    boxes = from_corners(rows[:, :4])
     scores = np.where(rows[:, 5] == 0, rows[:, 4], 0)
     return boxes, scores, rows[:, 6:].reshape(len(rows), (rows.shape[1] - 6) // 3, 3)
 
@@ -126,7 +126,12 @@ def decode_yolo_nms(outputs: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray, 
 def decode_rtmo(outputs: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(1, K, 5) and (1, K, J, 3) to boxes (K, 4) left, top, width, height, scores (K,) and joints (K, J, 3)."""
     rows, joints = (output[0] for output in sorted(outputs, key=np.ndim))
-    return np.concatenate([rows[:, :2], rows[:, 2:4] - rows[:, :2]], axis=1), rows[:, 4], joints
+    return from_corners(rows[:, :4]), rows[:, 4], joints
+
+
+def from_corners(corners: np.ndarray) -> np.ndarray:
+    """Boxes (N, 4) left, top, right, bottom to left, top, width, height."""
+    return np.concatenate([corners[:, :2], corners[:, 2:] - corners[:, :2]], axis=1)
 
 
 def suppressed(boxes: np.ndarray, scores: np.ndarray) -> np.ndarray:

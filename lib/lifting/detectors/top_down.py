@@ -13,7 +13,7 @@ Which of the two a file is, is seen from its first layer: YOLOX slices the image
 import numpy as np
 
 from lib.joints import JOINT_SETS
-from lib.lifting.detectors.multi_person import Letterbox, suppressed
+from lib.lifting.detectors.multi_person import Letterbox, from_corners, suppressed
 from lib.lifting.detectors.onnx_file import OnnxFile
 from lib.lifting.detectors.pose_model import BOX_MARGIN, IMAGENET_MEAN, IMAGENET_STD, PoseModel, scored
 
@@ -39,7 +39,7 @@ class PersonDetector:
             values = (values - mean) / std
         outputs = self._file.run(values)
         rows, classes = (output[0] for output in sorted(outputs, key=np.ndim, reverse=True))
-        boxes = np.concatenate([rows[:, :2], rows[:, 2:4] - rows[:, :2]], axis=1)
+        boxes = from_corners(rows[:, :4])
         kept = suppressed(boxes, np.where(classes == 0, rows[:, 4], 0))
         scale, _ = self._letterbox.place(frame.shape[:2])
         return boxes[kept].astype(np.float64) / scale

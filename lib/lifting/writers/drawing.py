@@ -77,9 +77,8 @@ def canvas(width: int, height: int) -> np.ndarray:
 
 def draw_image(picture: np.ndarray, image: np.ndarray, window: Window) -> None:
     """An image (H, W, 3) uint8 RGB, whose pixels `window` maps to the drawing's; the rest is unchanged."""
-    k = max(
-        1, round(1 / window.scale)
-    )  # warping alone would skip pixels where it shrinks: averages of k x k pixels first
+    # warping alone would skip pixels where it shrinks: averages of k x k pixels first
+    k = max(1, round(1 / window.scale))
     small = cv2.resize(image, None, fx=1 / k, fy=1 / k, interpolation=cv2.INTER_AREA) if k > 1 else image
     stretch = np.array(image.shape[1::-1]) / small.shape[1::-1]
     scale = window.scale * stretch
