@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
+from lib.lifting import DEFAULT_FPS
+
 MAX_GAP = 1.5
 """Seconds after which a person who comes back gets a new number."""
 
@@ -85,7 +87,7 @@ class Tracker:
     from left to right in the detections' order; a number is never used twice.
     """
 
-    def __init__(self, rate: float = 25.0):
+    def __init__(self, rate: float = DEFAULT_FPS):
         self.rate = rate
         self._tracks: list[_Track] = []
         self._count = 0

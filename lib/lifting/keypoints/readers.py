@@ -7,13 +7,11 @@ import numpy as np
 
 from lib.errors import UserError
 from lib.joints.imputation import frame_ranges
+from lib.lifting import DEFAULT_FPS
 from lib.lifting.keypoints.conventions import joint_set_of
 from lib.lifting.keypoints.formats import load_detections
 from lib.lifting.keypoints.formats.detections import NOBODY, Detections
 from lib.lifting.tracking import Tracker
-
-ASSUMED_RATE = 25.0
-"""Frames per second for following people without identities, if the file does not have it."""
 
 
 @dataclass(frozen=True)
@@ -48,8 +46,8 @@ def read_keypoints(
 
     joint_set: a key of `JOINT_SETS`, needed only if neither file nor geometry decide it; force: accept it (or the
     file's) even if the joints do not look like it. image_size: (width, height) in pixels, for files without it. rate: frames per
-    second, by which people without identities are followed. one_person: there is one person, and the detection with the
-    largest sum of scores in each frame is theirs; identities in the file play no part. notes: lines about what was
+    second, by which people without identities are followed (DEFAULT_FPS). one_person: there is one person, and the detection with
+    the largest sum of scores in each frame is theirs; identities in the file play no part. notes: lines about what was
     skipped or decided are added to it. A joint is missing where its score is not above 0, where x, y or score is not a
     finite number, or where x = y = 0. UserError for unusable input.
     """
@@ -80,7 +78,7 @@ def read_keypoints(
             best = _best_of_each_frame(frames[rows], scores[rows])
             numbers[rows] = np.where(best, first, -1)
         elif persons is None:
-            numbers[rows] = first + _follow(frames[rows], detections[rows], rate or ASSUMED_RATE)
+            numbers[rows] = first + _follow(frames[rows], detections[rows], rate or DEFAULT_FPS)
         elif found.clips is None:
             numbers[rows] = persons[rows]
         else:
