@@ -12,6 +12,7 @@ from lib.joints import SMPL_24
 from lib.lifting.pose_sequence import PoseSequence
 from lib.lifting.writers.body_motion import Z_UP, body_motion, body_of
 from lib.lifting.writers.geometry import placements
+from lib.lifting.writers.person_files import person_files
 
 BODY_JOINTS = tuple(k for k, name in enumerate(SMPL_24.names) if not name.endswith("_Hand"))
 """SMPL's joints that SMPL+H has too, in the same order."""
@@ -26,12 +27,9 @@ def write_amass(path: Path, sequences: list[PoseSequence]) -> list[Path]:
     trans is SMPL's translation: without a known camera it is only how the body turns about its pelvis. Missing frames in
     between are interpolated. Fingers are at rest; betas beyond those of the body are 0.
     """
-    written = []
-    for sequence, offset in zip(sequences, placements(sequences), strict=True):
+    files = person_files(path, sequences, "_poses.npz")
+    for target, sequence, offset in zip(files, sequences, placements(sequences), strict=True):
         body = body_of(sequence, path)
-        stem = path.name[: -len("_poses.npz")]
-        several = len(sequences) > 1
-        target = path.with_name(f"{stem}_person_{sequence.person}_poses.npz") if several else path
         motion = body_motion(sequence, offset, Z_UP)
         poses = np.zeros((len(motion.root), POSES))
         poses[:, : 3 * len(BODY_JOINTS)] = motion.vectors[:, BODY_JOINTS].reshape(len(poses), -1)
@@ -48,5 +46,4 @@ def write_amass(path: Path, sequences: list[PoseSequence]) -> list[Path]:
                 gender=np.array("neutral"),
                 mocap_framerate=np.float64(motion.rate),
             )
-        written.append(target)
-    return written
+    return files

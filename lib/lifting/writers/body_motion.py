@@ -9,6 +9,7 @@ from lib.errors import UserError
 from lib.joints import SMPL_24
 from lib.lifting.fitted_body import FittedBody
 from lib.lifting.pose_sequence import PoseSequence
+from lib.lifting.writers.geometry import even_grid
 
 Y_UP = np.diag([1.0, -1.0, -1.0])
 """Camera axes to x right, y up, z towards the viewer, as `lib.camera.y_up`."""
@@ -54,8 +55,7 @@ def body_motion(sequence: PoseSequence, offset: np.ndarray, axes: np.ndarray) ->
     rotations = [Rotation.from_rotvec(joints[:, k]) for k in range(joints.shape[1])]
     rotations[0] = Rotation.from_matrix(axes) * rotations[0]
     root = (body.rest_joints[0] + body.transl + offset[:, 0]) @ axes.T
-    step = 1 if len(frames) == 1 else int(np.median(np.diff(frames)))
-    grid = np.arange(frames[0], frames[-1] + 1, step)
+    grid, step = even_grid(frames)
     complete = np.array_equal(grid, frames)
     if not complete:
         rotations = [Slerp(frames, rotation)(grid) for rotation in rotations]

@@ -23,6 +23,7 @@ from lib.lifting.fitted_body import FittedBody
 from lib.lifting.pose_sequence import PoseSequence
 from lib.lifting.writers.body_motion import Y_UP, BodyMotion, body_motion, joint_names
 from lib.lifting.writers.geometry import evenly, placements
+from lib.lifting.writers.person_files import person_files
 
 UP, DOWN, RIGHT, LEFT = np.array([[0, 1, 0], [0, -1, 0], [-1, 0, 0], [1, 0, 0]], np.float64)
 END_SITE = 5.0
@@ -46,9 +47,8 @@ class BvhJoint:
 
 def write_bvh(path: Path, sequences: list[PoseSequence]) -> list[Path]:
     """Write `path`, or `name_person_N.bvh` for each of several persons. Missing frames in between are interpolated."""
-    written = []
-    for sequence, offset in zip(sequences, placements(sequences), strict=True):
-        target = path if len(sequences) == 1 else path.with_name(f"{path.stem}_person_{sequence.person}{path.suffix}")
+    files = person_files(path, sequences)
+    for target, sequence, offset in zip(files, sequences, placements(sequences), strict=True):
         if sequence.body is not None:
             motion = body_motion(sequence, offset, Y_UP)
             text = _text(body_joints(sequence.body, motion), 100 * motion.root, motion.rate)
@@ -58,8 +58,7 @@ def write_bvh(path: Path, sequences: list[PoseSequence]) -> list[Path]:
             text = _text(bvh_joints(points, sequence.joint_set), points[:, sequence.joint_set.root], rate)
         with replacing(target) as temporary:
             temporary.write_text(text, encoding="ascii")
-        written.append(target)
-    return written
+    return files
 
 
 def bvh_joints(points: np.ndarray, joint_set: JointSet) -> list[BvhJoint]:

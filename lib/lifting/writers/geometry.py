@@ -33,9 +33,14 @@ def playback_rate(frames: np.ndarray, fps: float) -> float:
     return fps / float(np.median(np.diff(frames))) if len(frames) > 1 else fps
 
 
+def even_grid(frames: np.ndarray) -> tuple[np.ndarray, int]:
+    """The frame numbers from the first to the last of frames (T,) in even steps, and the step: the usual one of `frames`."""
+    step = 1 if len(frames) == 1 else int(np.median(np.diff(frames)))
+    return np.arange(frames[0], frames[-1] + 1, step), step
+
+
 def evenly(frames: np.ndarray, points: np.ndarray, fps: float) -> tuple[np.ndarray, float]:
     """Points (T, J, 3) at frame numbers (T,) -> the same on an even grid of frames, and its frames per second."""
-    step = 1 if len(frames) == 1 else int(np.median(np.diff(frames)))
-    grid = np.arange(frames[0], frames[-1] + 1, step)
+    grid, step = even_grid(frames)
     flat = [np.interp(grid, frames, column) for column in points.reshape(len(frames), -1).T]
     return np.stack(flat, axis=-1).reshape(len(grid), *points.shape[1:]), fps / step

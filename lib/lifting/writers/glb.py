@@ -138,10 +138,7 @@ class _Builder:
         if len(seconds) > 1:
             times = self._accessor((seconds - self.start).astype(np.float32), "SCALAR", FLOAT, bounds=True)
             for i in range(R):
-                self.channels.append(
-                    {"sampler": len(self.samplers), "target": {"node": first + i, "path": "translation"}}
-                )
-                self.samplers.append({"input": times, "output": self._accessor(vertices[:, i], "VEC3", FLOAT)})
+                self._animate(first + i, "translation", times, self._accessor(vertices[:, i], "VEC3", FLOAT))
 
     def add_body(self, sequence: PoseSequence, offset: np.ndarray, suffix: str, seconds: np.ndarray) -> None:
         """A fitted body, moved by offset (T, 1, 3) metres, camera axes; suffix: of its bones' names."""

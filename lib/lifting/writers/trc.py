@@ -8,6 +8,7 @@ from lib.camera import y_up
 from lib.files import replacing
 from lib.lifting.pose_sequence import PoseSequence
 from lib.lifting.writers.geometry import evenly, placements
+from lib.lifting.writers.person_files import person_files
 
 
 def write_trc(path: Path, sequences: list[PoseSequence]) -> list[Path]:
@@ -15,16 +16,14 @@ def write_trc(path: Path, sequences: list[PoseSequence]) -> list[Path]:
 
     Axes as in .bvh and .glb: x right, y up, z towards the viewer. Missing frames in between are interpolated.
     """
-    written = []
-    for sequence, offset in zip(sequences, placements(sequences), strict=True):
-        target = path if len(sequences) == 1 else path.with_name(f"{path.stem}_person_{sequence.person}{path.suffix}")
+    files = person_files(path, sequences)
+    for target, sequence, offset in zip(files, sequences, placements(sequences), strict=True):
         points, rate = evenly(sequence.frames, sequence.pose3d + offset, sequence.fps)
         with replacing(target) as temporary:
             temporary.write_text(
                 _text(target.name, y_up(points), rate, sequence.joint_set.names), encoding="ascii", newline="\n"
             )
-        written.append(target)
-    return written
+    return files
 
 
 def _text(name: str, points: np.ndarray, rate: float, markers: tuple[str, ...]) -> str:

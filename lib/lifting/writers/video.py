@@ -26,7 +26,7 @@ from lib.lifting.writers.drawing import (
     draw_text,
     ground,
 )
-from lib.lifting.writers.geometry import playback_rate, timeline
+from lib.lifting.writers.geometry import even_grid, playback_rate, timeline
 from lib.lifting.writers.overlay import Overlay
 from lib.lifting.writers.scene import Figure, Scene, box_2d, draw_people
 from lib.lifting.writers.skin import COARSE
@@ -128,8 +128,8 @@ def playable(
     all_frames: also those between the first and the last without a person.
     """
     frames = timeline(sequences)
-    if all_frames and len(frames) > 1:
-        frames = np.arange(frames[0], frames[-1] + 1, max(1, int(np.median(np.diff(frames)))))
+    if all_frames:
+        frames, _ = even_grid(frames)
     frames = frames[:: max(1, int(np.ceil(playback_rate(frames, sequences[0].fps) / most - 1e-9)))]
     rate = playback_rate(frames, sequences[0].fps)
     if rate < MIN_RATE:
