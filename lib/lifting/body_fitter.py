@@ -11,7 +11,6 @@ import torch
 from lib.errors import UserError
 from lib.graph.scales import build_scales
 from lib.joints import HUMAN36M_17
-from lib.joints.imputation import frame_ranges
 from lib.lifting.body_fit import BETAS_PRECISION, fit_body, fit_shape
 from lib.lifting.body_points import BodyPoints
 from lib.lifting.body_smoothing import Timing
@@ -78,10 +77,8 @@ class BodyFitter:
         Limbs then have one length in all frames. height: of the person in metres, which everything is scaled to; smoothness:
         seconds, see `lib.lifting.body_smoothing`; 0 for each frame by itself. UserError where a pose is not finite.
         """
+        sequence.require_finite()
         points = np.concatenate([sequence.pose3d, *sequence.meshes], axis=1)
-        bad = ~np.isfinite(points).all((1, 2))
-        if bad.any():
-            raise UserError(f"person {sequence.person}: {frame_ranges(sequence.frames[bad])} hold NaN; skip them first")
         weights = self._weights(sequence)
         usual = None if height is None else self._usual_betas(height)
         if height is not None:
@@ -147,8 +144,8 @@ class BodyFitter:
 
 
 def _timing(sequence: PoseSequence, smoothness: float) -> Timing:
-    seconds = (sequence.frames - sequence.frames[0]) / sequence.fps
-    return Timing(smoothness, seconds, stretches(sequence.frames, sequence.fps, jumps(sequence.pose2d, seconds)))
+    parts = stretches(sequence.frames, sequence.fps, jumps(sequence.pose2d, sequence.seconds))
+    return Timing(smoothness, sequence.seconds, parts)
 
 
 def build_fitter(

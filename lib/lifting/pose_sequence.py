@@ -5,7 +5,9 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from lib.errors import UserError
 from lib.joints import JointSet
+from lib.joints.imputation import frame_ranges
 from lib.lifting.fitted_body import FittedBody
 from lib.lifting.floor.plane import Floor
 from lib.lifting.quality import Quality
@@ -63,7 +65,7 @@ class PoseSequence:
             raise ValueError("PoseSequence: needs at least one frame, fps above 0 and increasing frame numbers")
         if len(self.meshes) != len(self.faces) or len(self.meshes) > len(MESH_NAMES):
             raise ValueError(
-                f"PoseSequence: {len(self.meshes)} meshes, {len(self.faces)} faces; at most 2, as many each"
+                f"PoseSequence: {len(self.meshes)} meshes, {len(self.faces)} faces; at most {len(MESH_NAMES)}, as many each"
             )
         for vertices, faces in zip(self.meshes, self.faces, strict=True):
             if vertices.ndim != 3 or len(vertices) != T or len(faces) == 0 or np.max(faces) >= vertices.shape[1]:
@@ -84,6 +86,17 @@ class PoseSequence:
         body = None if self.body is None else self.body.rows(index)
         extras = {name: v[index] for name, v in self.extras.items()}
         return replace(self, **arrays, root=root, meshes=meshes, body=body, extras=extras)
+
+    @property
+    def seconds(self) -> np.ndarray:
+        """(T,) times of the frames, 0 at the first."""
+        return (self.frames - self.frames[0]) / self.fps
+
+    def require_finite(self) -> None:
+        """UserError, naming the frames, where a joint or a vertex is not finite."""
+        good = np.all([np.isfinite(points).all((1, 2)) for points in (self.pose3d, *self.meshes)], axis=0)
+        if not good.all():
+            raise UserError(f"person {self.person}: {frame_ranges(self.frames[~good])} hold NaN; skip them first")
 
     def conditions(self) -> str:
         """What the person was lifted under, in one line: image size, frame rate and focal length, and what is assumed."""

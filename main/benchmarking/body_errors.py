@@ -75,8 +75,7 @@ class Truth:
         offsets, residual = np.zeros((len(HUMAN36M_17), 3)), np.zeros(len(rows))
         body = FittedBody(model, pose, betas, transl, offsets, residual)
         soles = feet(replace(like, body=body)).points
-        seconds = (like.frames - like.frames[0]) / like.fps
-        return cls(joints, seconds, R[0] @ [0.0, 0.0, 1.0], pose, _limb_lengths(body), feet, soles)
+        return cls(joints, like.seconds, R[0] @ [0.0, 0.0, 1.0], pose, _limb_lengths(body), feet, soles)
 
 
 def measured(sequence: PoseSequence, truth: Truth) -> dict[str, float | None]:

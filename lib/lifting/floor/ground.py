@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from lib.errors import UserError
-from lib.joints.imputation import frame_ranges
 from lib.lifting.floor.contacts import Contact, contact_table, find_contacts, speeds
 from lib.lifting.floor.feet import Feet, ankles
 from lib.lifting.floor.legs import move_ankles, move_nodes, within_reach
@@ -98,11 +97,10 @@ def on_floor(
 def _track(sequence: PoseSequence, feet_of: Callable[[PoseSequence], Feet]) -> tuple[_Track, list[str]]:
     camera = intrinsics(sequence.camera, sequence.image_size)
     notes: list[str] = []
-    if (bad := ~np.isfinite(sequence.pose3d).all((1, 2))).any():
-        raise UserError(f"person {sequence.person}: {frame_ranges(sequence.frames[bad])} hold NaN; skip them first")
+    sequence.require_finite()
     if sequence.root is None:
         sequence, notes = with_root_translation(sequence, camera)
-    seconds = (sequence.frames - sequence.frames[0]) / sequence.fps
+    seconds = sequence.seconds
     assert sequence.root is not None
     parts = stretches(sequence.frames, sequence.fps, jumps(sequence.pose2d, seconds))
     cue = Cue(sequence.root, placement_precision(sequence))

@@ -40,13 +40,10 @@ STEPS = 6
 
 @dataclass(frozen=True)
 class Vertical:
-    """up (3,): unit vector, camera axes; sigma: degrees, its standard deviation; 0 where the direction was given;
-    upright: seconds of upright people that it rests on; places: number of planted feet."""
+    """up (3,): unit vector, camera axes; sigma: degrees, its standard deviation; 0 where the direction was given."""
 
     up: np.ndarray
     sigma: float
-    upright: float = 0.0
-    places: int = 0
 
 
 def body_axes(pose3d: np.ndarray, joint_set: JointSet = HUMAN36M_17) -> tuple[np.ndarray, np.ndarray]:
@@ -99,7 +96,7 @@ def estimate_vertical(chosen: np.ndarray, seconds: float, places: np.ndarray | N
             pull = pull - (slope * weight[:, None]).T @ level
         step = np.linalg.solve(matrix, pull)
         up = _unit(up + step @ basis)
-    return Vertical(up, float(np.rad2deg(np.sqrt(np.trace(np.linalg.inv(matrix)) / 2))), seconds, len(places))
+    return Vertical(up, float(np.rad2deg(np.sqrt(np.trace(np.linalg.inv(matrix)) / 2))))
 
 
 def _plane(places: np.ndarray, up: np.ndarray, basis: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

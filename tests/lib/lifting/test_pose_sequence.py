@@ -3,6 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from lib.errors import UserError
 from tests.waving_person import make_sequence
 
 
@@ -40,6 +41,20 @@ def test_rows_picks_frames_of_everything_per_frame():
     np.testing.assert_array_equal(part.meshes[1], whole.meshes[1][[1, 4]])
     assert (part.person, part.fps, part.assumed) == (3, 24, ("fps",))
     assert make_sequence(5).rows(np.arange(5) < 2).root is None
+
+
+def test_times_count_from_the_first_frame():
+    assert replace(make_sequence(3), frames=np.array([12, 24, 30])).seconds.tolist() == [0, 0.5, 0.75]
+
+
+@pytest.mark.parametrize("name", ["a joint", "a vertex"])
+def test_frames_with_what_is_not_finite_are_named(name):
+    sequence = make_sequence(5, person=2)
+    sequence.require_finite()
+    points = sequence.pose3d if name == "a joint" else sequence.meshes[1]
+    points[[1, 3], -1] = np.nan
+    with pytest.raises(UserError, match=r"^person 2: frames 1, 3 hold NaN; skip them first$"):
+        sequence.require_finite()
 
 
 def test_extras_of_another_length_are_refused():
