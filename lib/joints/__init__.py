@@ -35,6 +35,17 @@ JOINT_SETS = {
 }
 """The joint sets 2D keypoints may come in, by their names on the command line and in DATASET.input_joint_set."""
 
+
+def joint_sets_of(count: int) -> list[str]:
+    """The names of JOINT_SETS with so many joints."""
+    return [name for name, joints in JOINT_SETS.items() if len(joints) == count]
+
+
+def known_joint_sets() -> str:
+    """All JOINT_SETS and how many joints they have, for messages."""
+    return ", ".join(f"{name} ({len(joints)})" for name, joints in JOINT_SETS.items())
+
+
 __all__ = [
     "AIC_14",
     "BODY_25",
@@ -53,4 +64,6 @@ __all__ = [
     "SMPL_24",
     "SMPL_PARENTS",
     "JointSet",
+    "joint_sets_of",
+    "known_joint_sets",
 ]

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from lib.joints import JOINT_SETS
+from lib.joints import joint_sets_of
 from lib.lifting.detectors.onnx_file import OnnxFile
 
 DEFAULT_INPUT = (640, 640)
@@ -105,7 +105,7 @@ class MultiPerson:
 
 def _joints_in(values: int) -> bool:
     """Whether so many values are x, y and score of a known joint set."""
-    return values % 3 == 0 and values // 3 in {len(joints) for joints in JOINT_SETS.values()}
+    return values % 3 == 0 and bool(joint_sets_of(values // 3))
 
 
 def decode_yolo(outputs: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

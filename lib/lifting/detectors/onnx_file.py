@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from lib.errors import UserError
-from lib.joints import JOINT_SETS
+from lib.joints import joint_sets_of, known_joint_sets
 
 
 class OnnxFile:
@@ -50,14 +50,15 @@ class OnnxFile:
 
     def joint_set_of(self, count: int, asked: str | None) -> str:
         """The name of the joint set with so many joints: the asked one, or the usual one."""
-        fitting = [name for name, joints in JOINT_SETS.items() if len(joints) == count]
+        fitting = joint_sets_of(count)
         if asked in fitting:
             return asked
         if asked is None and fitting:
             return "coco" if "coco" in fitting else fitting[0]
-        sets = ", ".join(f"{name} ({len(joints)})" for name, joints in JOINT_SETS.items())
         wanted = f", --joint-set is {asked}" if asked else ""
-        raise UserError(f"{self.path}: finds {count} joints{wanted}; the known keypoint conventions are {sets}")
+        raise UserError(
+            f"{self.path}: finds {count} joints{wanted}; the known keypoint conventions are {known_joint_sets()}"
+        )
 
 
 def _open(path: Path, option: str):

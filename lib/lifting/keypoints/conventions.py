@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from lib.errors import UserError
-from lib.joints import JOINT_SETS
+from lib.joints import JOINT_SETS, joint_sets_of, known_joint_sets
 from lib.joints.conversion import convert_joints
 from lib.joints.imputation import MIN_JOINTS
 from lib.joints.plausible_pose import plausible_pose
@@ -33,10 +33,9 @@ def joint_set_of(
     where it is not clear, wrong or unknown.
     """
     count = values.shape[1]
-    fitting = [name for name, joints in JOINT_SETS.items() if len(joints) == count]
+    fitting = joint_sets_of(count)
     if not fitting:
-        sets = ", ".join(f"{name} ({len(joints)})" for name, joints in JOINT_SETS.items())
-        raise UserError(f"{path}: {count} joints per person; the known keypoint conventions are {sets}")
+        raise UserError(f"{path}: {count} joints per person; the known keypoint conventions are {known_joint_sets()}")
     name = asked or said
     if name is not None and name not in fitting:
         raise UserError(
