@@ -21,7 +21,7 @@ from lib.joints import HUMAN36M_17, JOINT_SETS
 from lib.lifting import DEFAULT_FPS, FPS_RANGE, MAX_IMAGE_SIDE, PRETRAINED
 from lib.lifting.floor.ground import on_floor
 from lib.lifting.keypoints.prepare import PreparedPerson, prepare_people
-from lib.lifting.keypoints.readers import Keypoints
+from lib.lifting.keypoints.readers import Keypoints, xy_and_scores
 from lib.lifting.pose_sequence import PoseSequence
 from lib.lifting.quality import Quality, inverted, jitter, limb_spread, misfit
 from lib.lifting.root_translation import with_root_translation
@@ -313,12 +313,11 @@ def _keypoints_of(
     skip_empty: bool,
 ) -> Keypoints:
     """An array (T, J, 2 or 3) of one person as `lib.lifting.keypoints.readers` would have read it from a file."""
-    xy = keypoints[..., :2]
-    scores = keypoints[..., 2] if keypoints.shape[2] == 3 else np.ones(xy.shape[:-1])
-    missing = ~np.isfinite(keypoints).all(-1) | ~(scores > 0) | (xy == 0).all(-1)
-    if missing.all():
-        why = "no score is above 0" if not (scores > 0).any() else "every joint is missing"
+    values = np.ones((*keypoints.shape[:2], 3))
+    values[..., : keypoints.shape[2]] = keypoints
+    xy, scores = xy_and_scores(values)
+    if not scores.any():
+        why = "every joint is missing" if (values[..., 2] > 0).any() else "no score is above 0"
         raise UserError(f"keypoints of person {person}: {why}")
-    xy, scores = np.where(missing[..., None], np.nan, xy), np.where(missing, 0.0, np.minimum(scores, 1.0))
-    rows = ~missing.all(1) if skip_empty else np.ones(len(frames), bool)
+    rows = scores.any(1) if skip_empty else np.ones(len(frames), bool)
     return Keypoints(person, frames[rows], xy[rows], scores[rows], joint_set, image_size, "keypoints")

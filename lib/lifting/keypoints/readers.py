@@ -48,20 +48,18 @@ def read_keypoints(
     file's) even if the joints do not look like it. image_size: (width, height) in pixels, for files without it. rate: frames per
     second, by which people without identities are followed (DEFAULT_FPS). one_person: there is one person, and the detection with
     the largest sum of scores in each frame is theirs; identities in the file play no part. notes: lines about what was
-    skipped or decided are added to it. A joint is missing where its score is not above 0, where x, y or score is not a
-    finite number, or where x = y = 0. UserError for unusable input.
+    skipped or decided are added to it. Which joints count as missing: `xy_and_scores`. UserError for unusable input.
     """
     path, notes = Path(path), [] if notes is None else notes
     found = load_detections(path, joint_set)
     notes += found.notes
     size = _image_size(path, found, image_size)
     values = found.values * [*size, 1] if found.normalized and size is not None else found.values
-    missing = ~np.isfinite(values).all(-1) | ~(values[..., 2] > 0) | (values[..., :2] == 0).all(-1)
-    seen = ~missing.all(1)
+    xy, scores = xy_and_scores(values)
+    seen = scores.any(1)
     if not seen.any():
         raise UserError(f"{path}: {_why_nobody(values)}")
-    scores = np.where(missing, 0.0, np.minimum(values[..., 2], 1.0))[seen]
-    xy = np.where(missing[..., None], np.nan, values[..., :2])[seen]
+    xy, scores = xy[seen], scores[seen]
     detections, frames = np.concatenate([xy, scores[..., None]], axis=-1), found.frames[seen]
     name = joint_set or found.joint_set
     if not found.named:
@@ -101,6 +99,16 @@ def read_keypoints(
             raise UserError(f"{path}: person {person} is there twice in frame {twice[0]}; track ids must be unique")
         people.append(Keypoints(person, frames[rows], xy[rows], scores[rows], name, size, str(path)))
     return people
+
+
+def xy_and_scores(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """x, y (..., 2), NaN where a joint is missing, and scores (...) in [0, 1], 0 there, of values (..., 3): x, y, score.
+
+    A joint is missing where its score is not above 0, where x, y or score is not a finite number, or where x = y = 0.
+    """
+    missing = ~np.isfinite(values).all(-1) | ~(values[..., 2] > 0) | (values[..., :2] == 0).all(-1)
+    scores = np.where(missing, 0.0, np.minimum(values[..., 2], 1.0))
+    return np.where(missing[..., None], np.nan, values[..., :2]), scores
 
 
 def strongest(people: list[Keypoints], count: int, notes: list[str]) -> list[Keypoints]:
