@@ -1,6 +1,5 @@
 """The live page, and the messages that it asks for."""
 
-import base64
 import html
 import json
 import secrets
@@ -8,14 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from lib.evaluation.style import GRID, SIDE_COLOURS, bone_sides
 from lib.joints import HUMAN36M_17
 from lib.lifting.live.board import Shown
 from lib.lifting.live.live_lifter import LivePerson
-from lib.lifting.writers.web_page import fill_page
+from lib.lifting.writers.web_page import fill_page, integers, jpeg_text
 
 TEMPLATE = Path(__file__).with_name("page.html")
 
@@ -60,7 +58,7 @@ def frame_message(shown: Shown) -> bytes:
             "number": shown.captured.number,
             "captured": shown.captured.time * 1000,
             "imageSize": [width, height],
-            "image": _jpeg(image),
+            "image": jpeg_text(image, min(1.0, IMAGE_SIDE / max(image.shape[:2])), JPEG_QUALITY),
             "people": [_person(person) for person in shown.people],
             "lines": shown.lines,
             "waited": shown.waited * 1000,
@@ -85,21 +83,8 @@ def _json(content: dict) -> bytes:
 def _person(person: LivePerson) -> dict:
     return {
         "person": person.person,
-        "pose2d": _whole(person.pose2d, 10),
+        "pose2d": integers(person.pose2d.ravel(), 10),
         "imputed": np.flatnonzero(person.imputed).tolist(),
-        "pose3d": _whole(person.pose3d, 1000),
-        "mesh": None if person.mesh is None else _whole(person.mesh, 1000),
+        "pose3d": integers(person.pose3d.ravel(), 1000),
+        "mesh": None if person.mesh is None else integers(person.mesh.ravel(), 1000),
     }
-
-
-def _whole(points: np.ndarray, scale: float) -> list[int]:
-    """(N, D) -> N * D whole numbers."""
-    return np.round(points * scale).astype(int).ravel().tolist()
-
-
-def _jpeg(image: np.ndarray) -> str:
-    """A small copy of an RGB image, as base64 text."""
-    scale = min(1.0, IMAGE_SIDE / max(image.shape[:2]))
-    small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if scale < 1 else image
-    _, data = cv2.imencode(".jpg", small[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
-    return base64.b64encode(data.tobytes()).decode("ascii")

@@ -10,7 +10,6 @@ import html
 import json
 from pathlib import Path
 
-import cv2
 import numpy as np
 from scipy.spatial.transform import Rotation
 
@@ -23,7 +22,7 @@ from lib.lifting.writers.body_motion import strongest_weights
 from lib.lifting.writers.geometry import placements, timeline
 from lib.lifting.writers.scene import Scene, box_2d
 from lib.lifting.writers.skin import BODY, COARSE
-from lib.lifting.writers.web_page import fill_page
+from lib.lifting.writers.web_page import fill_page, integers, jpeg_text
 from smplpytorch.smplpytorch.body_model import BodyModel
 
 TEMPLATE = Path(__file__).with_name("page.html")
@@ -58,12 +57,12 @@ def write_html(
         "frames": timeline(sequences).tolist(),
         "conditions": sequences[0].conditions(),
         "imageSize": list(sequences[0].image_size),
-        "box": [*_whole(low, 10), *_whole(high, 10)],
+        "box": [*integers(low, 10), *integers(high, 10)],
         "bones": sequences[0].joint_set.bones,
         "colours": [SIDE_COLOURS[side] for side in bone_sides(sequences[0].joint_set)],
         "sideColours": SIDE_COLOURS,
         "grid": round(GRID * 1000),
-        "room": [_whole(points.min(0), 1000), _whole(points.max(0), 1000)],
+        "room": [integers(points.min(0), 1000), integers(points.max(0), 1000)],
         "images": images,
         "models": [stored_model(model) for model in models.values()],
         "persons": [
@@ -136,9 +135,7 @@ def embedded_images(sequences: list[PoseSequence], footage: Footage) -> dict[int
     for index, (frame, image) in enumerate(zip(frames.tolist(), footage.images(frames), strict=True)):
         if image is None or (step and index % step):
             continue
-        small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-        _, data = cv2.imencode(".jpg", small[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
-        kept[frame] = base64.b64encode(data.tobytes()).decode("ascii")
+        kept[frame] = jpeg_text(image, scale, JPEG_QUALITY)
         total += len(kept[frame])
         while total > footage.embedded_bytes:
             step = 2 * max(step, 1)
@@ -154,9 +151,5 @@ def _printable(text: str) -> str:
 
 
 def _rows(points: np.ndarray, scale: float) -> list[list[int]]:
-    """(T, N, D) -> T lists of N * D whole numbers, which take a third of the room of decimals."""
-    return _whole(points.reshape(len(points), -1), scale)
-
-
-def _whole(values: np.ndarray, scale: float) -> list:
-    return np.round(values * scale).astype(int).tolist()
+    """(T, N, D) -> T lists of N * D whole numbers."""
+    return integers(points.reshape(len(points), -1), scale)
