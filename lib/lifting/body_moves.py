@@ -8,7 +8,7 @@ from lib.lifting.body_points import BodyPoints, normal_equations, parent_axes, t
 from lib.lifting.rotations import rotation_vector
 
 BATCH = 1024
-"""Frames moved at a time."""
+"""Frames posed or moved at a time."""
 
 DAMPING = 1e-3
 """Square metres per square radian by which each step is held back: a leg that is nearly straight would overshoot."""

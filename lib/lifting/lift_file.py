@@ -52,15 +52,13 @@ class Lifted:
         if not self.sequences:
             return []
         first = self.sequences[0]
-        place = (
-            ""
-            if first.root is not None
-            else "; positions are relative to each person's pelvis (--camera gives their place)"
-        )
+        place = ""
         if first.floor is not None:
             place = f"; {first.floor}"
+        elif first.root is None:
+            place = "; positions are relative to each person's pelvis (--camera gives their place)"
         lines = [describe(sequence) for sequence in self.sequences]
-        return [*lines, self.sequences[0].conditions() + place, f"written: {listed(self.written)}"]
+        return [*lines, first.conditions() + place, f"written: {listed(self.written)}"]
 
 
 class Stopwatch:

@@ -7,7 +7,7 @@ import scipy.sparse as sp
 import torch
 
 from lib.joints import SMPL_24
-from lib.lifting.body_moves import Posed, move_points
+from lib.lifting.body_moves import BATCH, Posed, move_points
 from lib.lifting.body_points import BodyPoints
 from lib.lifting.floor.feet import SIDES, Feet
 from lib.lifting.pose_sequence import PoseSequence
@@ -46,7 +46,7 @@ class BodyFeet:
     def __call__(self, sequence: PoseSequence) -> Feet:
         """Where heels and toes are in a sequence with a body of this model."""
         body = self._posed(sequence)
-        parts = [self.points(r, body.shape) for r in body.rotations.split(1024)]
+        parts = [self.points(r, body.shape) for r in body.rotations.split(BATCH)]
         nodes = torch.cat([part[0][:, self.chosen] for part in parts])
         joints = _numbers(torch.cat([part[3] for part in parts]) + body.transl[:, None])
         hips, knees, ends = (
@@ -65,7 +65,7 @@ class BodyFeet:
         before = self._posed(sequence)
         goal = torch.as_tensor(self(sequence).points + moves).to(before.transl)
         after = move_points(self.points, before, self.chosen, goal, self.hold, PLACE_HOLD)
-        parts = [self.points(r, after.shape)[0] for r in after.rotations.split(1024)]
+        parts = [self.points(r, after.shape)[0] for r in after.rotations.split(BATCH)]
         nodes = _numbers(torch.cat(parts) + after.transl[:, None])
         root = nodes[:, [sequence.joint_set.root]]
         pose3d, *meshes, _ = np.split(nodes - root, np.cumsum(self.points.sizes)[:-1], axis=1)

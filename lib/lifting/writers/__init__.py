@@ -19,7 +19,7 @@ from lib.lifting.writers.trc import write_trc
 from lib.lifting.writers.usd import check_usd, write_usd
 from lib.lifting.writers.video import write_gif, write_mp4
 
-__all__ = ["BODY", "MESHES", "check_output", "ending_of", "write_poses"]
+__all__ = ["BODY", "MESHES", "NEED_BODY", "WRITERS", "check_output", "ending_of", "write_poses"]
 
 WRITERS = {
     ".npz": write_npz,
@@ -44,18 +44,17 @@ WRITERS = {
 NEED_BODY = ("_poses.npz", "_angles.csv", ".usd", ".usda", ".usdc")
 """Those that can only be written where a body was fitted."""
 
-
-def ending_of(path: str | Path) -> str | None:
-    """The key of WRITERS by which the file is written; None where there is none."""
-    name = Path(path).name.lower()
-    return max((ending for ending in WRITERS if name.endswith(ending) and name != ending), key=len, default=None)
-
-
 SHOWS_IMAGES = (".png", ".gif", ".mp4", ".html")
 """The endings whose function also takes the images that people were found in: function(path, sequences, footage=footage)."""
 
 SHOWS_MESHES = (*SHOWS_IMAGES, ".glb", ".obj")
 """The endings whose function also takes which mesh to show: function(path, sequences, mesh=mesh)."""
+
+
+def ending_of(path: str | Path) -> str | None:
+    """The key of WRITERS by which the file is written; None where there is none."""
+    name = Path(path).name.lower()
+    return max((ending for ending in WRITERS if name.endswith(ending) and name != ending), key=len, default=None)
 
 
 def check_output(path: str | Path) -> Path:
