@@ -61,7 +61,7 @@ def body(path: Path) -> None:
     from PIL import Image
 
     from lib.lifting.root_translation import with_root_translation
-    from lib.lifting.smoothing import smoothed
+    from lib.lifting.sequence_smoothing import smoothed
     from lib.lifting.writers.video import SECONDS_PER_TURN, Layout, pictures_of
     from lib.predict import Lifter
 

@@ -9,7 +9,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from lib.cli import add_traceback_argument, add_weights_argument, notice, run_command
 from lib.joints import JOINT_SETS
 from lib.joints.imputation import MIN_JOINTS
-from lib.lifting import DEFAULT_FPS, FIT_SMOOTHNESS, PRETRAINED
+from lib.lifting import DEFAULT_FPS, FIT_SMOOTHNESS, GAUSSIAN, ONE_EURO, PRETRAINED, SMOOTHERS
 from lib.lifting.detectors.heatmaps import DECODERS
 from lib.lifting.footage import EMBEDDED_MEGABYTES
 from lib.lifting.request import Request
@@ -131,7 +131,12 @@ def parse_arguments() -> Request:
         f"plausible pose (default: {MIN_JOINTS})",
     )
     parser.add_argument(
-        "--smooth", choices=["one-euro"], help="filter the result over time: less jitter, at the price of a little lag"
+        "--smooth",
+        nargs="?",
+        const=GAUSSIAN,
+        choices=SMOOTHERS,
+        help=f"filter the result over time: less jitter. {GAUSSIAN} (without a word): from the frames before and after, without "
+        f"lag; {ONE_EURO}: from those before, for --live",
     )
     parser.add_argument(
         "--fit-body",

@@ -17,5 +17,8 @@ MAX_IMAGE_SIDE = 1 << 20
 HEIGHT_RANGE = (0.3, 3.0)
 """Metres that are taken for a person's height."""
 
+GAUSSIAN, ONE_EURO = SMOOTHERS = ("gaussian", "one-euro")
+"""Ways of smoothing a lifted sequence over time (lib.lifting.smoothing)."""
+
 FIT_SMOOTHNESS = 0.08
 """Seconds: what smooths a fitted body where no time is given."""

@@ -18,9 +18,8 @@ from lib.lifting.fitted_body import FittedBody
 from lib.lifting.floor.body_feet import BodyFeet
 from lib.lifting.pose_prior import PosePrior, load_pose_prior
 from lib.lifting.pose_sequence import PoseSequence
-from lib.lifting.smoothing import stretches
+from lib.lifting.sequence_smoothing import steady_parts, steady_root
 from lib.lifting.stature import scaled
-from lib.lifting.virtual_camera import jumps
 from smplpytorch.smplpytorch.body_model import BodyModel
 from smplpytorch.smplpytorch.coarse_body import CoarseBody
 from smplpytorch.smplpytorch.load_body import BUILT_IN, load_body, load_joint_regressor
@@ -75,7 +74,8 @@ class BodyFitter:
         """The sequence with its body, and with that body's joints and mesh nodes in place of the network's.
 
         Limbs then have one length in all frames. height: of the person in metres, which everything is scaled to; smoothness:
-        seconds, see `lib.lifting.body_smoothing`; 0 for each frame by itself. UserError where a pose is not finite.
+        seconds, see `lib.lifting.body_smoothing`, the root then moves steadily; 0 for each frame by itself. UserError where a
+        pose is not finite.
         """
         sequence.require_finite()
         points = np.concatenate([sequence.pose3d, *sequence.meshes], axis=1)
@@ -84,18 +84,21 @@ class BodyFitter:
         if height is not None:
             factor = self._scale(points, weights, height, usual)
             sequence, points = scaled(sequence, factor), factor * points
-        timing = _timing(sequence, smoothness) if smoothness > 0 and len(points) > 2 else None
+        timing = None
+        if smoothness > 0 and len(points) > 2:
+            timing = Timing(smoothness, sequence.seconds, steady_parts(sequence))
         shape = self._shape(points, weights, usual)
         fit = fit_body(self.points, points, weights, self.prior, self._torso, shape, timing)
         root = fit.points[:, [sequence.joint_set.root]]
         pose3d, *meshes = np.split(fit.points - root, np.cumsum(self.points.sizes)[:-1], axis=1)
-        return replace(
+        fitted = replace(
             sequence,
             pose3d=pose3d,
             meshes=tuple(meshes),
             root=None if sequence.root is None else sequence.root + root[:, 0],
             body=FittedBody(self.model, fit.pose, fit.betas, fit.transl - root[:, 0], fit.offsets, fit.residual),
         )
+        return fitted if timing is None else replace(fitted, root=steady_root(fitted))
 
     @cached_property
     def feet(self) -> BodyFeet:
@@ -141,11 +144,6 @@ class BodyFitter:
         trust = np.clip(sequence.scores / max(usual, 1e-9), LOWEST_WEIGHT, 1.0)
         trust = np.where(detected, trust, IMPUTED_WEIGHT)
         return trust[:, self._nearest] * self._nominal / self._nominal.sum()
-
-
-def _timing(sequence: PoseSequence, smoothness: float) -> Timing:
-    parts = stretches(sequence.frames, sequence.fps, jumps(sequence.pose2d, sequence.seconds))
-    return Timing(smoothness, sequence.seconds, parts)
 
 
 def build_fitter(

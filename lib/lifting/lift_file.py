@@ -21,8 +21,8 @@ from lib.lifting.live.sources import is_camera
 from lib.lifting.pose_sequence import PoseSequence
 from lib.lifting.request import Request
 from lib.lifting.root_translation import with_root_translation
+from lib.lifting.sequence_smoothing import smoothed
 from lib.lifting.skipping import problem_of, skipping
-from lib.lifting.smoothing import smoothed
 from lib.lifting.stature import with_height
 from lib.lifting.usable import doubtful_image_size, prepare_usable
 from lib.lifting.virtual_camera import person_size
@@ -144,7 +144,7 @@ def lift_people(
         if sequence.quality is not None:
             notes += [f"warning: person {sequence.person}: {warning}" for warning in sequence.quality.warnings()]
     if request.smooth:
-        sequences = [smoothed(sequence) for sequence in sequences]
+        sequences = [smoothed(sequence, request.smooth) for sequence in sequences]
     watch.lap("prepared and lifted")
     if request.height is not None:
         sequences = [with_height(sequence, request.height) for sequence in sequences]

@@ -61,7 +61,7 @@ class Quality:
         if self.jitter is not None and self.jitter > MAX_JITTER:
             found.append(
                 f"joints shake with {self.jitter:.0f} m/s2 (usual: below {MAX_JITTER:.0f}); check the frame rate, or use "
-                "--smooth one-euro"
+                "--smooth"
             )
         if self.imputed > MAX_IMPUTED:
             found.append(f"{self.imputed:.0%} of the joints were imputed (limit: {MAX_IMPUTED:.0%})")

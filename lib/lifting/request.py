@@ -9,7 +9,7 @@ from lib.errors import UserError
 from lib.joints import HUMAN36M_17
 from lib.joints.imputation import MIN_JOINTS
 from lib.joints.plausible_pose import MIN_KNOWN
-from lib.lifting import FPS_RANGE, HEIGHT_RANGE, MAX_IMAGE_SIDE, PRETRAINED
+from lib.lifting import FPS_RANGE, GAUSSIAN, HEIGHT_RANGE, MAX_IMAGE_SIDE, ONE_EURO, PRETRAINED, SMOOTHERS
 from lib.lifting.writers import BODY, NEED_BODY, check_output, ending_of
 
 MAX_EMBEDDED = 500.0
@@ -80,6 +80,8 @@ class Request:
         self._check_live()
         if self.mesh == BODY and not self.fit_body:
             raise UserError(f"--mesh {BODY} shows a fitted body; add --fit-body")
+        if self.smooth is not None and self.smooth not in SMOOTHERS:
+            raise UserError(f"--smooth {self.smooth}: must be {' or '.join(SMOOTHERS)}")
         if self.fit_smoothness is not None and not self.fit_body:
             raise UserError("--fit-smoothness belongs to --fit-body, which is not given")
         if self.fit_smoothness is not None and not 0 <= self.fit_smoothness <= MAX_SMOOTHNESS:
@@ -121,6 +123,8 @@ class Request:
         for name in NOT_LIVE if self.live else ():
             if getattr(self, name) is not None:
                 raise UserError(f"{_option(name)} does not go with --live")
+        if self.live and self.smooth == GAUSSIAN:
+            raise UserError(f"--smooth {GAUSSIAN} needs the frames after each one; with --live use --smooth {ONE_EURO}")
 
     @property
     def vertical(self) -> tuple[float, ...] | None:

@@ -1,12 +1,8 @@
-"""Smoothing over time, in seconds, never across a pause."""
+"""Filters over time, in seconds, and the stretches of a clip that they may not leave."""
 
-from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
-
-from lib.errors import UserError
-from lib.lifting.pose_sequence import PoseSequence
 
 PAUSE = 0.5
 """Seconds without a frame after which smoothing starts anew."""
@@ -95,25 +91,6 @@ def one_euro(
     for t, rate in enumerate([np.inf, *rates][: len(points)]):
         out[t] = step(points[t], rate)
     return out
-
-
-def smoothed(sequence: PoseSequence) -> PoseSequence:
-    """The sequence with pose, root and meshes filtered over time (`one_euro`), anew after each pause.
-
-    UserError where a body was fitted already: filtered joints would leave it.
-    """
-    if sequence.body is not None:
-        raise UserError("smooth before a body is fitted: the fit keeps what is smooth")
-    parts = stretches(sequence.frames, sequence.fps)
-
-    def smooth(points: np.ndarray) -> np.ndarray:
-        rates = [sequence.fps / np.diff(sequence.frames[part]) for part in parts]
-        calm = (one_euro(points[part], rate) for part, rate in zip(parts, rates, strict=True))
-        return np.concatenate([part.astype(points.dtype, copy=False) for part in calm])
-
-    root = None if sequence.root is None else smooth(sequence.root[:, None])[:, 0]
-    meshes = tuple(smooth(mesh) for mesh in sequence.meshes)
-    return replace(sequence, pose3d=smooth(sequence.pose3d), root=root, meshes=meshes)
 
 
 def _share(cutoff: np.ndarray, fps: float) -> np.ndarray:

@@ -10,29 +10,53 @@ from data import DATASETS
 from data.source import Chunk
 from lib.camera import camera_to_pixel
 from lib.config import Config
-from lib.lifting import FIT_SMOOTHNESS
+from lib.lifting import FIT_SMOOTHNESS, GAUSSIAN, ONE_EURO
 from lib.lifting.lifter import Lifter
 from lib.lifting.pose_sequence import PoseSequence
 from lib.lifting.root_translation import with_root_translation
-from lib.lifting.smoothing import smoothed
+from lib.lifting.sequence_smoothing import smoothed
+from lib.training.detector import DetectorErrors
 from main.benchmarking.body_errors import FLOOR_COLUMNS, POSE_COLUMNS, Truth, joint_rotations, measured
+
+NOISE = DetectorErrors().std
+"""Standard deviation of noisy 2D, over the larger side of the person's box; independent from frame to frame."""
+
+
+@dataclass(frozen=True)
+class View:
+    """What the network is given: whether it knows the camera, and the noise on the 2D joints as NOISE."""
+
+    camera: bool = True
+    noise: float = 0.0
+
+
+EXACT, ASSUMED, NOISY = View(), View(camera=False), View(noise=NOISE)
 
 Way = Callable[[Lifter, PoseSequence], PoseSequence]
 
-WAYS: dict[str, tuple[bool, Way]] = {
-    "network": (True, lambda _, s: s),
-    "smoothed": (True, lambda _, s: smoothed(s)),
-    "body": (True, lambda lifter, s: lifter.fit(s)),
-    "smooth body": (True, lambda lifter, s: lifter.fit(s, smoothness=FIT_SMOOTHNESS)),
-    "smoothed, body": (True, lambda lifter, s: lifter.fit(smoothed(s))),
-    "floor": (True, lambda lifter, s: on_floor(lifter, s)),
-    "body, floor": (True, lambda lifter, s: on_floor(lifter, lifter.fit(s))),
-    "smooth body, floor": (True, lambda lifter, s: on_floor(lifter, lifter.fit(s, smoothness=FIT_SMOOTHNESS))),
-    "camera assumed": (False, lambda _, s: s),
-    "camera assumed, floor": (False, lambda lifter, s: on_floor(lifter, s)),
-    "camera assumed, body, floor": (False, lambda lifter, s: on_floor(lifter, lifter.fit(s))),
+WAYS: dict[str, tuple[View, Way]] = {
+    "network": (EXACT, lambda _, s: s),
+    "one-euro": (EXACT, lambda _, s: smoothed(s, ONE_EURO)),
+    "gaussian": (EXACT, lambda _, s: smoothed(s, GAUSSIAN)),
+    "body": (EXACT, lambda lifter, s: lifter.fit(s)),
+    "smooth body": (EXACT, lambda lifter, s: lifter.fit(s, smoothness=FIT_SMOOTHNESS)),
+    "floor": (EXACT, lambda lifter, s: on_floor(lifter, s)),
+    "body, floor": (EXACT, lambda lifter, s: on_floor(lifter, lifter.fit(s))),
+    "smooth body, floor": (EXACT, lambda lifter, s: on_floor(lifter, lifter.fit(s, smoothness=FIT_SMOOTHNESS))),
+    "camera assumed": (ASSUMED, lambda _, s: s),
+    "camera assumed, floor": (ASSUMED, lambda lifter, s: on_floor(lifter, s)),
+    "camera assumed, body, floor": (ASSUMED, lambda lifter, s: on_floor(lifter, lifter.fit(s))),
+    "noisy 2D": (NOISY, lambda _, s: s),
+    "noisy 2D, one-euro": (NOISY, lambda _, s: smoothed(s, ONE_EURO)),
+    "noisy 2D, gaussian": (NOISY, lambda _, s: smoothed(s, GAUSSIAN)),
+    "noisy 2D, body": (NOISY, lambda lifter, s: lifter.fit(s)),
+    "noisy 2D, smooth body": (NOISY, lambda lifter, s: lifter.fit(s, smoothness=FIT_SMOOTHNESS)),
+    "noisy 2D, smooth body, floor": (
+        NOISY,
+        lambda lifter, s: on_floor(lifter, lifter.fit(s, smoothness=FIT_SMOOTHNESS)),
+    ),
 }
-"""Name: whether the camera is known, and from what the network gave to a result."""
+"""Name: what the network is given, and from what it gave to a result."""
 
 
 @dataclass(frozen=True)
@@ -83,11 +107,11 @@ def body_rows(cfg: Config, lifter: Lifter, frames: int, label: str, rate: float)
         found: dict[str, list[tuple[int, dict, dict | None, float]]] = {way: [] for way in WAYS}
         for chunk in DATASETS[name](cfg.DATASET, body).chunks("test", progress=False):
             for rows in _clips(chunk, frames):
-                lifted = {known: _lift(lifter, chunk, rows, rate, known) for known in (True, False)}
-                truth = Truth.of(chunk, rows, body, lifted[True])
-                for way, (known, make) in WAYS.items():
+                lifted = {view: _lift(lifter, chunk, rows, rate, view) for view in (EXACT, ASSUMED, NOISY)}
+                truth = Truth.of(chunk, rows, body, lifted[EXACT])
+                for way, (view, make) in WAYS.items():
                     began = time.process_time()
-                    result = make(lifter, lifted[known])
+                    result = make(lifter, lifted[view])
                     spent = time.process_time() - began
                     found[way].append((len(rows), measured(result, truth), joint_rotations(result, truth), spent))
         for way, parts in found.items():
@@ -121,11 +145,13 @@ def _clips(chunk: Chunk, frames: int) -> Iterator[np.ndarray]:
         yield rows
 
 
-def _lift(lifter: Lifter, chunk: Chunk, rows: np.ndarray, rate: float, known: bool) -> PoseSequence:
-    """The exact 2D joints lifted, with the place in front of the known camera or the assumed one."""
+def _lift(lifter: Lifter, chunk: Chunk, rows: np.ndarray, rate: float, view: View) -> PoseSequence:
+    """The 2D joints lifted, with the place in front of the known camera or the assumed one."""
     camera, size = chunk.camera[rows[0]], tuple(int(n) for n in chunk.image_size[rows[0]])
     pixels = camera_to_pixel(chunk.joints[rows] / 1000, camera[:2], camera[2:])
+    box = np.ptp(pixels, axis=1).max(1)[:, None, None]
+    pixels = pixels + view.noise * box * np.random.default_rng(0).normal(size=pixels.shape)
     step = float(np.median(np.diff(chunk.frames[rows]))) if len(rows) > 1 else 1.0
     frames = chunk.frames[rows]
-    lifted = lifter(pixels, size, camera=camera if known else None, fps=rate * step, frames=frames)
-    return lifted if known else with_root_translation(lifted, lifted.camera)[0]
+    lifted = lifter(pixels, size, camera=camera if view.camera else None, fps=rate * step, frames=frames)
+    return lifted if view.camera else with_root_translation(lifted, lifted.camera)[0]

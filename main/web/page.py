@@ -154,7 +154,7 @@ def option_fields(weights: list[str]) -> "tuple[Component, list[Component], list
     persons = gr.Number(0, label="most persons", info="--max-persons; 0: all", precision=0)
     switches = [
         gr.Checkbox(label="one person", info="--one-person: the best detection of each frame"),
-        gr.Checkbox(label="smooth", info="--smooth one-euro"),
+        gr.Checkbox(label="smooth", info="--smooth"),
         gr.Checkbox(label="fit a body", info="--fit-body: bones of constant length, joint rotations"),
         gr.Checkbox(label="on the floor", info="--floor: feet stand still; for a camera that stands still"),
     ]

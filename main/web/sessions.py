@@ -8,6 +8,7 @@ from pathlib import Path
 
 from lib.device import choose_devices
 from lib.errors import UserError
+from lib.lifting import GAUSSIAN
 from lib.lifting.detectors.video import duration
 from lib.lifting.keypoints.formats import begins_like_keypoints
 from lib.lifting.lift_file import lift_file
@@ -139,7 +140,7 @@ class Sessions:
             "fps": choices.fps,
             "max_persons": choices.max_persons,
             "one_person": choices.one_person,
-            "smooth": "one-euro" if choices.smooth else None,
+            "smooth": GAUSSIAN if choices.smooth else None,
             "fit_body": choices.fit_body,
             "floor": choices.floor,
         }

@@ -18,9 +18,10 @@ from lib.lifting.floor.plane import Floor
 from lib.lifting.floor.vertical import Vertical, body_axes, estimate_vertical
 from lib.lifting.pose_sequence import PoseSequence
 from lib.lifting.root_translation import placement_precision, with_root_translation
+from lib.lifting.sequence_smoothing import steady_parts
 from lib.lifting.skipping import problem_of, skipping
-from lib.lifting.smoothing import gaussian, stretches
-from lib.lifting.virtual_camera import intrinsics, jumps
+from lib.lifting.smoothing import gaussian
+from lib.lifting.virtual_camera import intrinsics
 
 STEADY = 0.15
 """Seconds: standard deviation of the Gaussian over the root's places before the first contacts are looked for."""
@@ -100,11 +101,9 @@ def _track(sequence: PoseSequence, feet_of: Callable[[PoseSequence], Feet]) -> t
     sequence.require_finite()
     if sequence.root is None:
         sequence, notes = with_root_translation(sequence, camera)
-    seconds = sequence.seconds
     assert sequence.root is not None
-    parts = stretches(sequence.frames, sequence.fps, jumps(sequence.pose2d, seconds))
     cue = Cue(sequence.root, placement_precision(sequence))
-    return _Track(sequence, feet_of(sequence), cue, seconds, parts), notes
+    return _Track(sequence, feet_of(sequence), cue, sequence.seconds, steady_parts(sequence)), notes
 
 
 def _upright_axes(tracks: list[_Track]) -> tuple[np.ndarray, float]:

@@ -42,7 +42,7 @@ class Cue:
 
 def solve_path(
     cue: Cue,
-    feet: Feet,
+    feet: Feet | None,
     contacts: list[Contact],
     seconds: np.ndarray,
     parts: list[slice],
@@ -50,8 +50,8 @@ def solve_path(
 ) -> tuple[np.ndarray, np.ndarray]:
     """The root (T, 3) and the place (C, 3) of every contact, metres, camera axes.
 
-    seconds (T,): times of the frames; parts: rows that belong together; plane: up (3,) and the floor's height along it, if
-    known; contacts then are at their clearance above it.
+    feet: whose points are in contact, None where none is; seconds (T,): times of the frames; parts: rows that belong
+    together; plane: up (3,) and the floor's height along it, if known; contacts then are at their clearance above it.
     """
     T, C = len(cue.root), len(contacts)
     rate = 1 / np.median(np.diff(seconds)) if T > 1 else 1.0
@@ -61,7 +61,8 @@ def solve_path(
     fixed = sp.block_diag([fixed, sp.csc_matrix((3 * C, 3 * C))], format="csc") if C else fixed.tocsc()
     right = np.concatenate([right, np.zeros(3 * C)])
     row, owner, offset = _rows(feet, contacts)
-    height = np.array([feet.clearance[c.point] for c in contacts]) + (plane[1] if plane else 0.0)
+    clearance = [] if feet is None else [feet.clearance[c.point] for c in contacts]
+    height = np.array(clearance) + (plane[1] if plane else 0.0)
     trust, level = np.ones(len(row)), np.ones(C)
     for _ in range(ROUNDS if C else 1):
         matrix, target = fixed, right
@@ -85,9 +86,9 @@ def solve_path(
     return root, places
 
 
-def _rows(feet: Feet, contacts: list[Contact]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _rows(feet: Feet | None, contacts: list[Contact]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Of every planted point in every frame: row, number of its contact, and place (N, 3) relative to the root."""
-    if not contacts:
+    if feet is None or not contacts:
         return np.zeros(0, int), np.zeros(0, int), np.zeros((0, 3))
     row = np.concatenate([np.arange(c.start, c.stop) for c in contacts])
     owner = np.repeat(np.arange(len(contacts)), [c.stop - c.start for c in contacts])

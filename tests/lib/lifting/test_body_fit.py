@@ -17,7 +17,7 @@ from lib.lifting.body_points import BodyPoints
 from lib.lifting.pose_prior import PosePrior, learn_pose_prior, load_pose_prior, save_pose_prior
 from lib.lifting.pose_sequence import PoseSequence
 from lib.lifting.rotations import rotation_vector
-from lib.lifting.smoothing import smoothed
+from lib.lifting.sequence_smoothing import smoothed
 from lib.metrics import mpjpe
 from smplpytorch.smplpytorch.coarse_body import CoarseBody
 from smplpytorch.smplpytorch.pytorch.lbs import axis_angle_to_matrix

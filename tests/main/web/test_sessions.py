@@ -74,7 +74,7 @@ def test_an_upload_becomes_a_page_lines_and_the_chosen_files(sessions, upload):
 def test_the_files_are_those_of_the_command(sessions, upload, weights, repository, tmp_path, monkeypatch):
     result = sessions.run(TABS[0], upload("human36.csv"), Choices([".npz"], image_size=SIZE, fps=12.5, smooth=True))
     source = str(repository / "asset" / "samples" / "human36.csv")
-    options = ["--image-size", *map(str, SIZE), "--fps", "12.5", "--smooth", "one-euro", "--weights", str(weights)]
+    options = ["--image-size", *map(str, SIZE), "--fps", "12.5", "--smooth", "--weights", str(weights)]
     monkeypatch.setattr(sys, "argv", ["predict.py", "--input", source, *options, "--output", str(tmp_path / "o.npz")])
     main.predict.main()
     with np.load(result.files[1]) as ours, np.load(tmp_path / "o.npz") as theirs:

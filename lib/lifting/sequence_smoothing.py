@@ -1,0 +1,58 @@
+"""A lifted person, smoothed over time, never across a pause, a cut or a jump."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from lib.errors import UserError
+from lib.lifting import GAUSSIAN
+from lib.lifting.floor.path import Cue, solve_path
+from lib.lifting.pose_sequence import PoseSequence
+from lib.lifting.root_translation import placement_precision
+from lib.lifting.smoothing import gaussian, one_euro, stretches
+from lib.lifting.virtual_camera import jumps
+
+SIGMA = 0.05
+"""Seconds: standard deviation of the Gaussian of `--smooth gaussian`; what people do in captured motion stays (docs/body.md)."""
+
+
+def smoothed(sequence: PoseSequence, way: str = GAUSSIAN) -> PoseSequence:
+    """The sequence with pose, root and meshes filtered over time.
+
+    way: GAUSSIAN, which looks at the frames before and after each one (`gaussian` with SIGMA, and `steady_root`), or ONE_EURO,
+    which looks at those before (`one_euro`). UserError where a body was fitted already: filtered joints would leave it.
+    """
+    if sequence.body is not None:
+        raise UserError("smooth before a body is fitted: the fit keeps what is smooth")
+    parts = steady_parts(sequence)
+
+    def calm(points: np.ndarray, frames: np.ndarray) -> np.ndarray:
+        if way == GAUSSIAN:
+            return gaussian(points, frames / sequence.fps, SIGMA)
+        return one_euro(points, sequence.fps / np.diff(frames))
+
+    def smooth(points: np.ndarray) -> np.ndarray:
+        found = np.concatenate([calm(points[part], sequence.frames[part]) for part in parts])
+        return found.astype(points.dtype, copy=False)
+
+    root = sequence.root
+    if root is not None:
+        root = steady_root(sequence) if way == GAUSSIAN else smooth(root[:, None])[:, 0]
+    meshes = tuple(smooth(mesh) for mesh in sequence.meshes)
+    return replace(sequence, pose3d=smooth(sequence.pose3d), root=root, meshes=meshes)
+
+
+def steady_root(sequence: PoseSequence) -> np.ndarray | None:
+    """The root's places (T, 3), metres, of a pelvis that accelerates as people do; None where the sequence has none.
+
+    Each frame's place counts as surely as its keypoints say it, which is far less along the line of sight than across.
+    """
+    if sequence.root is None:
+        return None
+    cue = Cue(sequence.root, placement_precision(sequence))
+    return solve_path(cue, None, [], sequence.seconds, steady_parts(sequence))[0]
+
+
+def steady_parts(sequence: PoseSequence) -> list[slice]:
+    """The rows in which the person moves steadily: without a pause, a cut or a jump."""
+    return stretches(sequence.frames, sequence.fps, jumps(sequence.pose2d, sequence.seconds))
