@@ -13,11 +13,11 @@ ENTER_HEIGHT, LEAVE_HEIGHT = 0.1, 0.15
 STILL_SPEED, STIR_SPEED, STILL = 0.15, 0.3, 0.3
 """m/s and seconds: a point that stays this still for so long is planted at any height, as on a step."""
 
-SPEED_SPAN = 0.1
+SPEED_SPAN = 0.15
 """Seconds over which a speed is measured; the step from frame to frame where that is longer."""
 
-SHORTEST = 0.1
-"""Seconds; a shorter contact is none, and a shorter gap in a contact is part of it."""
+SHORTEST, SHORTEST_GAP = 0.1, 0.2
+"""Seconds; a shorter contact is none, and a shorter gap in a contact is part of it: feet swing for longer."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ def _hysteresis(enter: np.ndarray, stay: np.ndarray) -> list[tuple[int, int]]:
 def _merged(runs: list[tuple[int, int]], seconds: np.ndarray) -> list[tuple[int, int]]:
     merged: list[tuple[int, int]] = []
     for a, b in runs:
-        if merged and seconds[a] - seconds[merged[-1][1] - 1] < SHORTEST:
+        if merged and seconds[a] - seconds[merged[-1][1] - 1] < SHORTEST_GAP:
             merged[-1] = (merged[-1][0], b)
         else:
             merged.append((a, b))

@@ -46,7 +46,8 @@ def test_a_point_that_is_high_is_no_contact_unless_it_is_still_for_long():
 
 def test_short_contacts_are_none_and_short_gaps_none_in_seconds_not_frames():
     assert found(speed_with(r10_12=0.1)) == []
-    assert found(speed_with(r10_20=0.1, r21_30=0.1)) == [(10, 30)]
+    assert found(speed_with(r10_20=0.1, r23_30=0.1)) == [(10, 30)]  # nobody steps within 0.16 s
+    assert found(speed_with(r10_20=0.1, r25_30=0.1)) == [(10, 20), (25, 30)]
     assert found(speed_with(r10_12=0.1), fps=5.0) == [(10, 12)]
     assert found(speed_with(r10_20=0.1, r22_30=0.1), fps=5.0) == [(10, 20), (22, 30)]
 
