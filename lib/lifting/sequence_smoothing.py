@@ -15,6 +15,10 @@ from lib.lifting.virtual_camera import jumps
 SIGMA = 0.05
 """Seconds: standard deviation of the Gaussian of `--smooth gaussian`; what people do in captured motion stays (docs/body.md)."""
 
+MAX_TURN, MAX_TURN_RATE = 0.1, 2.0
+"""Metres, and metres per second, by which the joints of a pose move on average between two frames. In motion capture of
+acrobats that is 0.06 m at 30 frames a second; more is an ambiguous view, as of a back that was taken for a front."""
+
 
 def smoothed(sequence: PoseSequence, way: str = GAUSSIAN) -> PoseSequence:
     """The sequence with pose, root and meshes filtered over time.
@@ -54,5 +58,7 @@ def steady_root(sequence: PoseSequence) -> np.ndarray | None:
 
 
 def steady_parts(sequence: PoseSequence) -> list[slice]:
-    """The rows in which the person moves steadily: without a pause, a cut or a jump."""
-    return stretches(sequence.frames, sequence.fps, jumps(sequence.pose2d, sequence.seconds))
+    """The rows in which the person moves steadily: without a pause, a cut, a jump, or a pose that turns over at once."""
+    step = np.linalg.norm(np.diff(sequence.pose3d, axis=0), axis=-1).mean(1)
+    turned = np.concatenate([[False], step > MAX_TURN + MAX_TURN_RATE * np.diff(sequence.seconds)])
+    return stretches(sequence.frames, sequence.fps, jumps(sequence.pose2d, sequence.seconds) | turned)

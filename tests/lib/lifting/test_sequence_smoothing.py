@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from lib.lifting import SMOOTHERS
-from lib.lifting.sequence_smoothing import smoothed, steady_root
+from lib.lifting.sequence_smoothing import smoothed, steady_parts, steady_root
 from tests.waving_person import make_sequence
 
 
@@ -73,3 +73,15 @@ def test_a_steady_root_leaps_where_the_person_is_suddenly_elsewhere():
         root=np.concatenate([near.root, far.root]),
     )
     np.testing.assert_allclose(steady_root(both)[:48], steady_root(near), atol=1e-6)
+
+
+@pytest.mark.parametrize("fps", [10.0, 30.0, 120.0])
+def test_a_pose_that_turns_over_between_two_frames_is_not_smoothed_over(fps):
+    """A back that is taken for a front: the person faces the other way at once. What is half-way between is neither."""
+    poses = make_sequence(60)
+    second = np.arange(60)[:, None, None] >= 30
+    turning = replace(poses, pose3d=np.where(second, poses.pose3d * [-1.0, 1.0, -1.0], poses.pose3d), fps=fps)
+    assert steady_parts(turning) == [slice(0, 30), slice(30, 60)]
+    for way in SMOOTHERS:
+        alone = smoothed(turning.rows(slice(30, 60)), way)
+        np.testing.assert_allclose(smoothed(turning, way).pose3d[30:], alone.pose3d, atol=1e-9)
