@@ -18,7 +18,7 @@ from lib.lifting.fitted_body import FittedBody
 from lib.lifting.floor.body_feet import BodyFeet
 from lib.lifting.pose_prior import PosePrior, load_pose_prior
 from lib.lifting.pose_sequence import PoseSequence
-from lib.lifting.sequence_smoothing import steady_parts, steady_root
+from lib.lifting.sequence_smoothing import steady_parts, steady_root, without_flips
 from lib.lifting.stature import scaled
 from smplpytorch.smplpytorch.body_model import BodyModel
 from smplpytorch.smplpytorch.coarse_body import CoarseBody
@@ -78,6 +78,8 @@ class BodyFitter:
         pose is not finite.
         """
         sequence.require_finite()
+        if smoothness > 0:
+            sequence = without_flips(sequence)
         points = np.concatenate([sequence.pose3d, *sequence.meshes], axis=1)
         weights = self._weights(sequence)
         usual = None if height is None else self._usual_betas(height)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from lib.errors import UserError
+from lib.joints.imputation import frame_ranges
 from lib.lifting.floor.contacts import Contact, contact_table, find_contacts, speeds
 from lib.lifting.floor.feet import Feet, ankles
 from lib.lifting.floor.legs import move_ankles, move_nodes, within_reach
@@ -37,6 +38,9 @@ UNSEEN_SIGMA = 0.1
 
 MISPLACED = 0.01
 """Metres: a floor's height is not known better than a foot's sole."""
+
+LOWER = 0.3
+"""Metres: feet that stay so far below the floor stand on lower ground, or the camera has moved; they are not lifted."""
 
 Plant = Callable[[PoseSequence, np.ndarray], PoseSequence]
 """Moves the feet of a sequence by (T, P, 3) metres, camera axes."""
@@ -85,7 +89,14 @@ def on_floor(
     plant = _plant_ankles if plant is None else plant
     results = []
     for track, contacts, (root, places) in zip(tracks, solved, paths, strict=True):
-        moves = _moves(track, contacts, root, places, floor)
+        lower = _lower_ground(track, contacts, root, places, floor)
+        if lower.any():
+            rows = frame_ranges(track.sequence.frames[lower > 0])
+            lines.append(
+                f"person {track.sequence.person}: {rows} are up to {lower.max():.1f} m below the floor of the other frames and "
+                "are left there; --floor is for a camera that stands still"
+            )
+        moves = _moves(track, contacts, root, places, floor, lower)
         shift = within_reach(track.feet, moves, track.seconds, track.parts)
         sequence, moves = replace(track.sequence, root=root + shift), moves - shift[:, None]
         table = contact_table(contacts, track.feet.points.shape[:2]).astype(np.int64)
@@ -171,9 +182,29 @@ def _weighted_median(values: np.ndarray, weights: np.ndarray) -> float:
     return float(values[order][min(half, len(values) - 1)])
 
 
-def _moves(track: _Track, contacts: list[Contact], root: np.ndarray, places: np.ndarray, floor: Floor) -> np.ndarray:
+def _lower_ground(
+    track: _Track, contacts: list[Contact], root: np.ndarray, places: np.ndarray, floor: Floor
+) -> np.ndarray:
+    """(T,) metres by which the ground under a person is below the floor: in parts where the feet, planted if any are, are
+    LOWER or more below it, else 0."""
+    height = (root[:, None] + track.feet.points) @ floor.up - track.feet.clearance - floor.height
+    lower = np.zeros(len(root))
+    for part in track.parts:
+        planted = [
+            place @ floor.up - track.feet.clearance[contact.point] - floor.height
+            for contact, place in zip(contacts, places, strict=True)
+            if part.start <= contact.start < part.stop
+        ]
+        deepest = -min(planted) if planted else -float(np.median(height[part].min(1)))
+        lower[part] = deepest if deepest > LOWER else 0.0
+    return lower
+
+
+def _moves(
+    track: _Track, contacts: list[Contact], root: np.ndarray, places: np.ndarray, floor: Floor, lower: np.ndarray
+) -> np.ndarray:
     """By how much each point has to move, (T, P, 3) metres: onto its contact's place, less and less before and after it, and
-    up where it is under the floor."""
+    up where it is under the floor, or under ground that is `lower` (T,)."""
     points = root[:, None] + track.feet.points
     standing = floor.height + track.feet.clearance
     moves, planted = np.zeros_like(points), np.zeros(points.shape[:2], bool)
@@ -185,7 +216,7 @@ def _moves(track: _Track, contacts: list[Contact], root: np.ndarray, places: np.
     for part in track.parts:
         for p in range(points.shape[1]):
             moves[part, p] = _blended(moves[part, p], planted[part, p], track.seconds[part])
-    sunk = standing - (points + moves) @ floor.up
+    sunk = standing - lower[:, None] - (points + moves) @ floor.up
     return moves + np.maximum(sunk, 0)[..., None] * floor.up
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from lib.lifting import SMOOTHERS
-from lib.lifting.sequence_smoothing import smoothed, steady_parts, steady_root
+from lib.lifting.sequence_smoothing import smoothed, steady_parts, steady_root, without_flips
 from tests.waving_person import make_sequence
 
 
@@ -85,3 +85,30 @@ def test_a_pose_that_turns_over_between_two_frames_is_not_smoothed_over(fps):
     for way in SMOOTHERS:
         alone = smoothed(turning.rows(slice(30, 60)), way)
         np.testing.assert_allclose(smoothed(turning, way).pose3d[30:], alone.pose3d, atol=1e-9)
+
+
+@pytest.mark.parametrize("rows", [1, 5])
+def test_a_short_flip_is_mended_and_a_long_one_is_not(rows):
+    poses = make_sequence(60)  # 24 frames a second
+    mirrored = poses.pose3d * [-1.0, 1.0, -1.0]
+    flipped = (np.arange(60) >= 20) & (np.arange(60) < 20 + rows)
+    shown = replace(poses, pose3d=np.where(flipped[:, None, None], mirrored, poses.pose3d))
+    mended = without_flips(shown)
+    assert np.linalg.norm(mended.pose3d - poses.pose3d, axis=-1).mean(1).max() < 0.05
+    np.testing.assert_array_equal(mended.pose3d[~flipped], poses.pose3d[~flipped])
+    assert steady_parts(mended) == [slice(0, 60)]
+    long = (np.arange(60) >= 20) & (np.arange(60) < 35)
+    turned = replace(poses, pose3d=np.where(long[:, None, None], mirrored, poses.pose3d))
+    np.testing.assert_array_equal(without_flips(turned).pose3d, turned.pose3d)
+
+
+def test_a_cut_is_no_flip():
+    """Another person for three frames, elsewhere in the picture."""
+    poses = make_sequence(60)
+    other = (np.arange(60) >= 20) & (np.arange(60) < 23)
+    shown = replace(
+        poses,
+        pose3d=np.where(other[:, None, None], poses.pose3d * [-1.0, 1.0, -1.0], poses.pose3d),
+        pose2d=np.where(other[:, None, None], poses.pose2d + [600, 0], poses.pose2d),
+    )
+    np.testing.assert_array_equal(without_flips(shown).pose3d, shown.pose3d)

@@ -194,3 +194,30 @@ def test_a_mesh_follows_the_legs():
     moved = in_camera_axes(result)
     np.testing.assert_allclose(moved.meshes[0][:, :2], moved.pose3d[:, ANKLES] + [0, 0, 0.01], atol=2e-3)
     np.testing.assert_allclose(moved.meshes[0][:, 2], mesh[:, 2], atol=1e-3)
+
+
+def test_who_stands_on_lower_ground_after_a_cut_is_left_there_and_named():
+    """Once lifted to the floor of the others, legs were folded up to the chest."""
+    first = filmed(walking(), noise=0.01)
+    placed, _ = with_root_translation(first, (1100, 1100, 640, 360))
+    below = placed.pose3d + placed.root[:, None] + [0.0, 1.5, 0.0]
+    second = below[..., :2] / below[..., 2:] * 1100 + [640, 360]
+    rows = len(first.frames) // 2
+    both = replace(
+        first,
+        pose3d=np.concatenate([first.pose3d, first.pose3d[:rows]]),
+        pose2d=np.concatenate([first.pose2d, second[:rows]]),
+        scores=np.concatenate([first.scores, first.scores[:rows]]),
+        imputed=np.concatenate([first.imputed, first.imputed[:rows]]),
+        meshes=tuple(np.concatenate([mesh, mesh[:rows]]) for mesh in first.meshes),
+        frames=np.arange(len(first.frames) + rows),
+        root=None,
+    )
+    (result,), lines = on_floor([both])
+    lowest = ankles_of(result)[..., 1].max(1)
+    assert lowest[: len(first.frames)].max() < 0.05
+    assert 1.0 < np.median(lowest[len(first.frames) :]) < 2.0
+    (line,) = lines
+    assert f"frames {len(first.frames)}-{len(both.frames) - 1} are up to 1." in line
+    bends = np.linalg.norm(result.pose3d[:, ANKLES[0]] - result.pose3d[:, leg_joints("Hip")[0]], axis=-1)
+    assert bends.min() > 0.6
