@@ -163,7 +163,7 @@ def body_errors(path: Path) -> None:
     """What a fitted body and the floor change, from docs/body.json."""
     from lib.evaluation.plots import new_figure, save_figure
 
-    ways = ("network", "body", "floor", "body, floor", "smooth body, floor")
+    ways = ("network", "body", "floor", "body, floor", "noisy 2D", "noisy 2D, gaussian", "noisy 2D, smooth body, floor")
     rows = [row for row in json.loads((ROOT / "docs" / "body.json").read_text())["rows"] if row["way"] in ways]
     figure = new_figure(9, 0.3 * len(rows) + 1.0)
     left, right = figure.subplots(1, 2, sharey=True)
