@@ -1,5 +1,4 @@
 import threading
-import time
 
 import pytest
 import torch
@@ -18,14 +17,16 @@ def threads(request):
 
 
 class Recording(nn.Module):
-    """Outputs that name their sample; records size, thread and settings of every call."""
+    """Outputs that name their sample; records size, thread and settings of every call. The first `together` calls wait for each
+    other, which they can do on as many threads only."""
 
-    def __init__(self):
+    def __init__(self, together=1):
         super().__init__()
-        self.calls = []
+        self.calls, self.meeting, self.waiting = [], threading.Barrier(together), iter(range(together))
 
     def forward(self, pose2d):
-        time.sleep(0.01)  # so that no thread does the work of two
+        if next(self.waiting, None) is not None:
+            self.meeting.wait(timeout=30)
         settings = torch.get_num_threads(), torch.is_inference_mode_enabled()
         self.calls.append((len(pose2d), threading.get_ident(), *settings))
         return HGNOutput(pose2d * 2, (pose2d + 1, pose2d[:, :1]))
@@ -33,7 +34,8 @@ class Recording(nn.Module):
 
 @pytest.mark.parametrize("count", [0, 1, LEAST, LEAST + 1, PART, 2 * PART, 3 * PART, 7 * PART + 5])
 def test_parts_give_the_outputs_of_all_samples_in_their_order(threads, count):
-    network, x = Recording(), torch.arange(count * 4.0).view(count, 2, 2)
+    parts = -(-count // min(PART, max(LEAST, -(-count // threads))))
+    network, x = Recording(max(min(threads, parts), 1)), torch.arange(count * 4.0).view(count, 2, 2)
     output = evaluate_in_parts(network, x)
     assert torch.equal(output.pose3d, x * 2)
     assert [torch.equal(a, b) for a, b in zip(output.meshes, (x + 1, x[:, :1]), strict=True)] == [True, True]
@@ -46,7 +48,8 @@ def test_parts_give_the_outputs_of_all_samples_in_their_order(threads, count):
     if count <= LEAST:
         assert set(idents) == {threading.get_ident()}
     else:
-        assert len(set(idents)) == min(threads, len(sizes))
+        assert len(sizes) == parts
+        assert len(set(idents)) == min(threads, parts)
 
 
 def test_few_samples_are_shared_evenly_between_threads(threads):
