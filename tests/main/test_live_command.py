@@ -169,6 +169,7 @@ def test_a_port_that_is_taken_is_one_line(run, capsys):
         ((*FILM, "--port", 65536), "--port 65536: must be 1 to 65535"),
         ((*FILM, "--clip", 0, 1), "--clip does not go with --live"),
         ((*FILM, "--embed-video"), "--embed-video does not go with --live"),
+        ((*FILM, "--smooth"), "--smooth gaussian needs the frames after each one; with --live use --smooth one-euro"),
         ((*FILM, "--fps", 20), "--fps does not go with --live"),
         ((*FILM, "--person", 0), "--person does not go with --live"),
         ((*FILM, "--output", "o.pdf"), "o.pdf: unknown ending '.pdf'"),

@@ -141,9 +141,13 @@ def _first_contacts(track: _Track, up: np.ndarray) -> list[Contact]:
 
 
 def _contacts(track: _Track, root: np.ndarray, floor: Floor) -> list[Contact]:
-    points = root[:, None] + track.feet.points
-    height = points @ floor.up - floor.height - track.feet.clearance
-    return find_contacts(height, _speeds(track, points), track.seconds, track.parts, anywhere=True)
+    speed = _speeds(track, root[:, None] + track.feet.points)
+    return find_contacts(_heights(track, root, floor), speed, track.seconds, track.parts, anywhere=True)
+
+
+def _heights(track: _Track, root: np.ndarray, floor: Floor) -> np.ndarray:
+    """(T, P) metres of the feet above where they stand on the floor."""
+    return (root[:, None] + track.feet.points) @ floor.up - floor.height - track.feet.clearance
 
 
 def _speeds(track: _Track, points: np.ndarray) -> np.ndarray:
@@ -187,7 +191,7 @@ def _lower_ground(
 ) -> np.ndarray:
     """(T,) metres by which the ground under a person is below the floor: in parts where the feet, planted if any are, are
     LOWER or more below it, else 0."""
-    height = (root[:, None] + track.feet.points) @ floor.up - track.feet.clearance - floor.height
+    height = _heights(track, root, floor)
     lower = np.zeros(len(root))
     for part in track.parts:
         planted = [

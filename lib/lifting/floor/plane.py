@@ -44,7 +44,8 @@ class Floor:
         tilt = np.rad2deg(np.arccos(np.clip(-self.up[1], -1, 1)))
         vertical = f"vertical {tilt:.0f} degrees from the camera's"
         vertical += f" (+- {self.up_sigma:.1f})" if self.up_sigma else " (given)"
-        return f"{vertical}, floor {-self.height:.2f} m below the camera (+- {100 * self.height_sigma:.0f} cm)"
+        side = "below" if self.height <= 0 else "above"
+        return f"{vertical}, floor {abs(self.height):.2f} m {side} the camera (+- {100 * self.height_sigma:.0f} cm)"
 
     def warnings(self) -> list[str]:
         """A clause where the vertical should not be trusted."""

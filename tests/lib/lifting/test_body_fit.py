@@ -433,6 +433,28 @@ def test_a_smooth_fit_turns_less_jerkily_and_stays_nearer_to_the_truth(coarse, s
 
 
 @pytest.mark.slow
+def test_a_smooth_fit_steadies_the_root_and_mends_a_short_flip(coarse, scales, fitter):
+    steady = sequence_of(coarse, scales, *motion(frames=40))
+    place = np.tile([0.0, 0.0, 4.0], (40, 1))
+    seen = steady.pose3d + place[:, None]
+    shaky = place + np.random.default_rng(0).normal(size=place.shape) * [0.0, 0.0, 0.08]
+    flipped = (np.arange(40) >= 20) & (np.arange(40) < 22)
+    turn = np.where(flipped, -1.0, 1.0)[:, None, None] * [1.0, 0.0, 1.0] + [0.0, 1.0, 0.0]
+    shown = replace(
+        steady,
+        pose2d=seen[..., :2] / seen[..., 2:] * 1000 + 500,
+        root=shaky,
+        pose3d=steady.pose3d * turn,
+        meshes=tuple(mesh * turn for mesh in steady.meshes),
+    )
+    rough, calm = fitter(shown), fitter(shown, smoothness=0.06)
+    jumps = [np.abs(np.diff(fitted.root[:, 2])).mean() for fitted in (rough, calm)]
+    assert jumps[1] < 0.1 * jumps[0]
+    errors = [mpjpe(fitted.pose3d, steady.pose3d)[flipped].mean() for fitted in (rough, calm)]
+    assert errors[1] < 0.3 * errors[0]
+
+
+@pytest.mark.slow
 def test_a_smooth_fit_leaves_a_steady_turn_alone_and_does_not_reach_across_a_pause(coarse, scales, fitter):
     pose, betas = knees(40, 0)
     pose[:, 3 * 4] = np.linspace(0.1, 1.5, 40)  # constant speed

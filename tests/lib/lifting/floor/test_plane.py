@@ -28,3 +28,8 @@ def test_only_an_uncertain_vertical_is_warned_about():
     (warning,) = Floor(up, -1.0, 11.0, 0.1).warnings()
     assert "uncertain by 11 degrees" in warning
     assert "--up" in warning
+
+
+def test_a_floor_is_said_to_be_below_or_above_the_camera():
+    assert "floor 1.40 m below the camera" in str(Floor(np.array([0.0, -1.0, 0.0]), -1.4))
+    assert "floor 0.07 m above the camera" in str(Floor(np.array([0.0, -1.0, 0.0]), 0.07))
