@@ -45,6 +45,17 @@ def pa_mpjpe(pred, target):
     return np.sqrt(((procrustes_align(pred, target) - target) ** 2).sum(-1))
 
 
+def n_mpjpe(pred: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """Per-joint error of root-relative poses after the best scale of each prediction: (B, J, 3) twice to (B, J).
+
+    Without a known size nobody can tell a tall person from a short one who is nearer; this error leaves that out (N-MPJPE,
+    Rhodin et al., CVPR 2018). Nothing is turned. The scale minimises the squared distance; no predicted pose is scaled
+    to less than nothing.
+    """
+    scale = (pred * target).sum((1, 2)) / np.maximum((pred**2).sum((1, 2)), np.finfo(np.float64).tiny)
+    return np.sqrt(((np.maximum(scale, 0)[:, None, None] * pred - target) ** 2).sum(-1))
+
+
 def pck(errors, threshold: float) -> float:
     """Fraction of the joints, 0 to 1, with an error strictly below `threshold`; errors of any shape, unit of `threshold`.
 

@@ -6,13 +6,13 @@ from typing import Any
 import numpy as np
 
 from lib.evaluation.protocols import PROTOCOLS, Protocol
-from lib.metrics import pa_mpjpe, velocity_errors
+from lib.metrics import n_mpjpe, pa_mpjpe, velocity_errors
 
 
 @dataclass(frozen=True)
 class Report:
     """Errors in mm. mpjpe, pa_mpjpe: means over frames and all joints, the root's zero included; mpjpe_16: without
-    the root; action_mean, pa_action_mean: means over actions of the actions' means;
+    the root; n_mpjpe: after the best scale of each pose; action_mean, pa_action_mean: means over actions of the actions' means;
     per_action: {name: {mpjpe, pa_mpjpe, num_samples}}; protocol: in words what was measured; weights: whose errors.
 
     further: what the protocol adds, by name: numbers and tables {row: {column: number}}. mpjve and mpjve_action_mean (mm per
@@ -22,6 +22,7 @@ class Report:
     mpjpe: float
     pa_mpjpe: float
     mpjpe_16: float
+    n_mpjpe: float
     action_mean: float
     pa_action_mean: float
     per_action: dict[str, dict[str, float]]
@@ -39,6 +40,7 @@ class Report:
         """The report as printed."""
         lines = [
             f"MPJPE {self.mpjpe:.2f} mm   PA-MPJPE {self.pa_mpjpe:.2f} mm   MPJPE without the root {self.mpjpe_16:.2f} mm",
+            f"after the best scale of each pose: N-MPJPE {self.n_mpjpe:.2f} mm",
             f"mean of {len(self.per_action)} action means: MPJPE {self.action_mean:.2f} mm   "
             f"PA-MPJPE {self.pa_action_mean:.2f} mm",
             f"{'action':24s} {'samples':>8s} {'MPJPE':>8s} {'PA-MPJPE':>9s}"
@@ -48,7 +50,7 @@ class Report:
             velocity = f" {row['mpjve']:8.2f}" if "mpjve" in row else ""
             lines.append(f"{name:24s} {row['num_samples']:8d} {row['mpjpe']:8.2f} {row['pa_mpjpe']:9.2f}{velocity}")
         if "mpjve" in self.further:
-            lines[2:2] = [
+            lines[3:3] = [
                 f"velocity error (MPJVE) {self.further['mpjve']:.2f} mm per frame, "
                 f"mean of action means {self.further['mpjve_action_mean']:.2f}"
             ]
@@ -94,12 +96,12 @@ def evaluate(
     further: dict[str, Any] = {}
     if sequences is not None and scoring.further is not None:
         further |= scoring.further(poses, truth, actions, sequences)
+    relative = poses - poses[:, root : root + 1] if scoring.root_aligned else poses
+    relative_truth = truth - truth[:, root : root + 1]
     velocity = None
     if sequences is not None and frames is not None:
-        if scoring.root_aligned:
-            poses = poses - poses[:, root : root + 1]
         numbers = np.unique(sequences, return_inverse=True)[1].reshape(-1)
-        velocity, later = velocity_errors(poses, truth - truth[:, root : root + 1], numbers, frames)
+        velocity, later = velocity_errors(relative, relative_truth, numbers, frames)
     per_action = {}
     for k in np.argsort(first):  # in order of appearance
         rows = index == k
@@ -117,6 +119,7 @@ def evaluate(
         mpjpe=float(errors.mean()),
         pa_mpjpe=float(aligned.mean()),
         mpjpe_16=float(np.delete(errors, root, axis=1).mean()),
+        n_mpjpe=float(n_mpjpe(relative, relative_truth).mean()),
         action_mean=float(np.mean([row["mpjpe"] for row in per_action.values()])),
         pa_action_mean=float(np.mean([row["pa_mpjpe"] for row in per_action.values()])),
         per_action=per_action,

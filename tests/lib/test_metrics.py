@@ -3,8 +3,8 @@ import pytest
 import torch
 from scipy.spatial.transform import Rotation
 
-from lib.metrics import auc, mpjpe, pa_mpjpe, pck, procrustes_align, velocity_errors
-from tests.plain.metrics import plain_mpjpe, plain_pa_mpjpe
+from lib.metrics import auc, mpjpe, n_mpjpe, pa_mpjpe, pck, procrustes_align, velocity_errors
+from tests.plain.metrics import plain_mpjpe, plain_n_mpjpe, plain_pa_mpjpe
 
 
 @pytest.fixture
@@ -39,10 +39,18 @@ def test_pa_mpjpe_of_a_worked_example():
     assert pa_mpjpe(pred, target)[0].tolist() == pytest.approx([1, 1, 1, 1])
 
 
-def test_both_equal_the_plain_loops(poses):
+def test_n_mpjpe_of_a_worked_example():
+    # best scale: sum x.y / sum x.x = (1 * 2 + 1 * 4) / 2 = 3, so 3 stands against 2 and 4; a mirrored pose scales to nothing
+    pred = np.array([[[0, 0, 0], [1, 0, 0], [0, 1, 0]], [[0, 0, 0], [-1, 0, 0], [0, -1, 0]], np.zeros((3, 3))], float)
+    target = np.array([[[0, 0, 0], [2, 0, 0], [0, 4, 0]]] * 3, float)
+    assert n_mpjpe(pred, target).tolist() == [[0, 1, 1], [0, 2, 4], [0, 2, 4]]
+
+
+def test_errors_equal_the_plain_loops(poses):
     assert np.allclose(mpjpe(*poses), plain_mpjpe(*poses), rtol=1e-12)
     assert np.allclose(mpjpe(*poses, root=8), plain_mpjpe(*poses, root=8), rtol=1e-12)
     assert np.allclose(pa_mpjpe(*poses), plain_pa_mpjpe(*poses), rtol=1e-9)
+    assert np.allclose(n_mpjpe(*poses), plain_n_mpjpe(*poses), rtol=1e-6)
 
 
 def test_pa_mpjpe_ignores_a_similarity_transform_of_the_prediction(poses):

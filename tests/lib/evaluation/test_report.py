@@ -44,8 +44,11 @@ def test_a_person_s_place_does_not_count_but_size_and_turn_only_for_the_aligned_
     moved = evaluate(truth + [1000.0, 0, 50], truth, actions)
     assert moved.mpjpe < 1e-9
     turned = evaluate(1.1 * truth[..., [1, 2, 0]], truth, actions)
-    assert turned.mpjpe > 100
+    assert min(turned.mpjpe, turned.n_mpjpe) > 100
     assert turned.pa_mpjpe < 1e-9
+    taller = evaluate(1.1 * truth + [1000.0, 0, 50], truth, actions)
+    assert taller.mpjpe > 20
+    assert taller.n_mpjpe < 1e-9
 
 
 def test_actions_stand_in_order_of_appearance():
@@ -70,7 +73,14 @@ def test_the_text_shows_every_number_and_ends_with_the_protocol():
     text = report.text()
     lines = text.splitlines()
     assert lines[-1] == "says what it is"
-    for value in (report.mpjpe, report.pa_mpjpe, report.mpjpe_16, report.action_mean, report.pa_action_mean):
+    for value in (
+        report.mpjpe,
+        report.pa_mpjpe,
+        report.mpjpe_16,
+        report.n_mpjpe,
+        report.action_mean,
+        report.pa_action_mean,
+    ):
         assert f"{value:.2f} mm" in text
     assert "mean of 2 action means" in text
     for name, row in report.per_action.items():
@@ -82,7 +92,7 @@ def test_the_dictionary_is_plain_json_with_the_published_names():
     report = evaluate(truth, truth, np.array(["Walk", "Eat"]))
     content = json.loads(json.dumps(report.to_dict()))
     assert set(content) == {
-        "mpjpe", "pa_mpjpe", "mpjpe_16", "action_mean", "pa_action_mean", "per_action", "num_samples", "protocol",
+        "mpjpe", "pa_mpjpe", "mpjpe_16", "n_mpjpe", "action_mean", "pa_action_mean", "per_action", "num_samples", "protocol",
         "weights",
     }  # fmt: skip
     assert content == report.to_dict()
