@@ -57,17 +57,27 @@ def parse_arguments() -> argparse.Namespace:
         help="measure only the error of prediction by how the camera is held, where it stands, and which joints are seen, "
         "on the test sets of this configuration (docs/results.md, docs/predict.md, docs/joints.md)",
     )
+    group.add_argument(
+        "--quality",
+        metavar="YAML",
+        help="measure only what the numbers that predict.py warns by are for right and wrong keypoints, on every fifth clip of "
+        "the test sets of this configuration (docs/predict.md)",
+    )
     parser.add_argument(
         "--body-frames", type=int, default=300, metavar="N", help="most frames of a person (default 300)"
     )
     parser.add_argument(
-        "--body-fps", type=float, default=10.0, metavar="N", help="frames per second of the import (default 10)"
+        "--fps",
+        type=float,
+        default=10.0,
+        metavar="N",
+        help="frames per second of the import, for --body and --quality (default 10)",
     )
     parser.add_argument(
         "--data-dir",
         metavar="DIR",
         nargs="+",
-        help="DATASET.data_dir for --body, which takes several, and --lifting; default: the configuration's",
+        help="DATASET.data_dir for --body, which takes several, --lifting and --quality; default: the configuration's",
     )
     parser.add_argument(
         "--quick", action="store_true", help="tiny sizes, to check that everything runs; the numbers are meaningless"
@@ -84,6 +94,8 @@ def main() -> None:
         return measure_body(args)
     if args.lifting:
         return measure_lifting(args)
+    if args.quality:
+        return measure_quality(args)
     # Here, for torch takes seconds, which --help does not need.
     from lib.device import choose_devices
     from lib.graph.scales import build_scales
@@ -123,7 +135,7 @@ def measure_body(args: argparse.Namespace) -> None:
         cfg = load_config(args.body, {"DATASET.data_dir": folder} if folder else None)
         lifter = lifter or Lifter(cfg.TEST.weight_path, choose_devices(args.gpu)[0])
         label = Path(folder or cfg.DATASET.data_dir).name
-        rows += body_rows(cfg, lifter, args.body_frames, label, args.body_fps)
+        rows += body_rows(cfg, lifter, args.body_frames, label, args.fps)
     print(tables(rows))
     if args.json:
         with replacing(args.json) as path:
@@ -155,6 +167,25 @@ def measure_lifting(args: argparse.Namespace) -> None:
     if args.json:
         with replacing(args.json) as path:
             path.write_text(json.dumps(results, indent=1) + "\n")
+
+
+def measure_quality(args: argparse.Namespace) -> None:
+    """The table of docs/predict.md that lib.lifting.quality's limits come from."""
+    from lib.config import load_config
+    from lib.device import choose_devices
+    from lib.lifting.lifter import Lifter
+    from main.benchmarking.quality import measured_clips, quality_rows, quality_text
+
+    cfg = load_config(args.quality, {"DATASET.data_dir": args.data_dir[0]} if args.data_dir else None)
+    lifter = Lifter(cfg.TEST.weight_path, choose_devices(args.gpu)[0])
+    clips = list(measured_clips(cfg, lifter, args.fps))
+    rows = list(quality_rows(lifter, clips))
+    print(
+        f"{len(clips)} clips, {rows[0].results} results of each input: median, 95th percentile\n\n{quality_text(rows)}"
+    )
+    if args.json:
+        with replacing(args.json) as path:
+            path.write_text(json.dumps({"rows": [asdict(row) for row in rows]}, indent=1) + "\n")
 
 
 if __name__ == "__main__":

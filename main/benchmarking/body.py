@@ -106,7 +106,7 @@ def body_rows(cfg: Config, lifter: Lifter, frames: int, label: str, rate: float)
     for name in cfg.DATASET.test_list:
         found: dict[str, list[tuple[int, dict, dict | None, float]]] = {way: [] for way in WAYS}
         for chunk in DATASETS[name](cfg.DATASET, body).chunks("test", progress=False):
-            for rows in _clips(chunk, frames):
+            for rows in clips_of(chunk, frames):
                 lifted = {view: _lift(lifter, chunk, rows, rate, view) for view in (EXACT, ASSUMED, NOISY)}
                 truth = Truth.of(chunk, rows, body, lifted[EXACT])
                 for way, (view, make) in WAYS.items():
@@ -131,7 +131,7 @@ def _means(parts: list[dict], weights: list[int]) -> dict[str, float | None]:
     return means
 
 
-def _clips(chunk: Chunk, frames: int) -> Iterator[np.ndarray]:
+def clips_of(chunk: Chunk, frames: int) -> Iterator[np.ndarray]:
     """Rows of each clip that has parameters, from one camera, in order of time, up to `frames` rows together."""
     if chunk.smpl is None:
         return

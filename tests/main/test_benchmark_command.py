@@ -12,14 +12,28 @@ import main.benchmark
 from data.Human36M.annotations import read_subject
 from lib.camera import ASSUMED_FOCAL
 from lib.cli import run_command
+from lib.lifting.quality import MAX_LIMB_SPREAD, Quality
 from main.benchmarking.body import WAYS
 from main.benchmarking.cameras import PITCH, PLACES, ROLL, camera_rows, camera_text, standing_people
 from main.benchmarking.large_subject import SUBJECT, write_large_subject
 from main.benchmarking.measure import TURN, Times, interleaved
 from main.benchmarking.missing import UNSEEN
 from main.benchmarking.photographs import DISTANCE
+from main.benchmarking.quality import (
+    CAMERAS,
+    DISTANCES,
+    INPUTS,
+    Clip,
+    hidden_limbs,
+    noisy,
+    quality_rows,
+    quality_text,
+    seen,
+    views,
+)
 from main.benchmarking.rows import Row
 from tests.data.mocap.mocap_files import person_bvh
+from tests.stick_person import points_of
 from tests.tables import random_table
 
 pytestmark = pytest.mark.slow  # measures
@@ -170,6 +184,8 @@ def test_what_a_body_cameras_and_missing_joints_change_is_measured_on_imported_m
          "--data-dir", tmp_path / "data", "--body-frames", "4", "--json", tmp_path / "o.json"),
         ("benchmark.py", "--gpu", "cpu", "--lifting", repository / "asset" / "yaml" / "HGN_mocap_test.yml",
          "--data-dir", tmp_path / "data", "--quick", "--json", tmp_path / "grid.json"),
+        ("benchmark.py", "--gpu", "cpu", "--quality", repository / "asset" / "yaml" / "HGN_mocap_test.yml",
+         "--data-dir", tmp_path / "data", "--json", tmp_path / "quality.json"),
     ):  # fmt: skip
         done = subprocess.run(
             [sys.executable, str(repository / "main" / command[0]), *map(str, command[1:])],
@@ -190,6 +206,72 @@ def test_what_a_body_cameras_and_missing_joints_change_is_measured_on_imported_m
     assert missing[0][-1] < missing[-2][-1]  # legs that are seen are nearer to the truth than those that are guessed
     assert [row[:2] for row in grid] == [[pitch, roll] for pitch in PITCH for roll in ROLL]
     assert all(0 < aligned < error < 500 for *_, error, aligned in grid)
+    rows = {row["input"]: row for row in json.loads((tmp_path / "quality.json").read_text())["rows"]}
+    assert set(rows) == set(INPUTS)
+    assert rows["upside down"]["over"]["inverted"] == 1
+    assert rows["exact keypoints"]["mpjpe"] < rows["noise of 8 px"]["mpjpe"]
+    assert rows["image size stated half as large"]["refused"] == 1
+
+
+def walking_clip() -> Clip:
+    """The first stick person, Z up, about the middle of their way."""
+    joints = points_of(0)[..., [0, 2, 1]] * [1.0, 1.0, -1.0]
+    return Clip(joints - joints[:, 0].mean(0), np.arange(len(joints)), 25.0)
+
+
+def test_cameras_of_a_clip_are_level_and_look_at_its_middle_from_all_sides():
+    clip = walking_clip()
+    seen = list(views(clip, np.random.default_rng(0)))
+    assert len(seen) == CAMERAS
+    for points in seen:
+        middle = points[:, 0].mean(0)
+        assert middle[:2] == pytest.approx([0, 0], abs=1e-9)
+        assert DISTANCES[0] <= middle[2] <= DISTANCES[1]
+        np.testing.assert_allclose(points[..., 1], -clip.joints[..., 2], atol=1e-9)  # down is world's down
+    way = [points[-1, 0] - points[0, 0] for points in seen]
+    np.testing.assert_allclose(way[0], way[2] * [-1, 1, -1], atol=1e-9)  # opposite cameras
+
+
+def test_noise_is_in_parts_of_the_persons_box():
+    for distance in (4.0, 8.0):
+        points = points_of(0) - points_of(0)[:, :1] + [0.0, 0.0, distance]
+        exact, noise = (noisy(points, std, np.random.default_rng(0)).pixels for std in (0.0, 0.01))
+        box = np.ptp(exact, axis=1).max(1)[:, None, None]
+        assert ((noise - exact) / box).std() == pytest.approx(0.01, rel=0.1)
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_so_many_limbs_are_hidden_for_two_seconds_at_a_time(count):
+    hidden = hidden_limbs(200, count, np.random.default_rng(0), fps=25)
+    assert (hidden.sum(1) == 2 * count).all()
+    changes = np.flatnonzero((hidden[1:] != hidden[:-1]).any(1)) + 1
+    assert set(changes) <= {50, 100, 150}
+    assert len(changes)
+
+
+class Shaking:
+    """A lifter whose poses have only the given limb_spread, one after the other, and errors of ten times as many metres."""
+
+    def __init__(self, spreads):
+        self.spreads = iter(spreads)
+
+    def lift(self, people, fps):
+        spread, pose = next(self.spreads), np.zeros((len(people[0].frames), 17, 3))
+        pose[:, 1:] += [10 * spread, 0, 0]
+        return [SimpleNamespace(pose3d=pose, quality=Quality(spread, 0.0, 0.0, 0.0, 0.0))]
+
+
+def test_a_row_parts_the_results_at_the_limit():
+    nowhere = {"a walk": lambda points, *_: replace(seen(points), points=0 * points)}
+    lifter = Shaking([0.01, 0.02, 0.05, MAX_LIMB_SPREAD + 0.1])
+    (row,) = quality_rows(lifter, [walking_clip()], nowhere)
+    assert (row.results, row.refused) == (4, 0)
+    assert row.median["limb_spread"] == pytest.approx(0.035)
+    assert row.over["limb_spread"] == 0.25
+    part = 1000 * 10 * 16 / 17  # of 17 joints all but the pelvis are wrong
+    assert row.mpjpe_below == pytest.approx(part * 0.08 / 3)
+    assert row.mpjpe_over == pytest.approx(part * (MAX_LIMB_SPREAD + 0.1))
+    assert "| a walk | 3.5, " in quality_text([row])
 
 
 class Watching:
