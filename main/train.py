@@ -77,11 +77,12 @@ def run(args: argparse.Namespace, cfg: Config, resumed: tuple | None, group: "Gr
     from lib.evaluation.evaluate import build_evaluator
     from lib.evaluation.results import draw_samples
     from lib.graph.hierarchy import build_hierarchy
-    from lib.models.factory import build_joint_set, build_model, load_start, output_scales, read_start
+    from lib.models.factory import build_joint_set, build_model, output_scales
     from lib.run_dir import create_run_dir
     from lib.training.checkpoints import Checkpoints, describe_run
     from lib.training.factory import build_batches, build_learner, build_people
     from lib.training.reporter import Reporter
+    from lib.training.start import load_start, read_start
     from lib.training.trainer import Trainer
     from smplpytorch.smplpytorch.load_body import load_body
 

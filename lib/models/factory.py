@@ -11,7 +11,7 @@ from torch import nn
 from lib import checkpoint
 from lib.config import Config, ModelConfig, config_from_dict
 from lib.errors import UserError
-from lib.graph.scales import GraphScale, scales_from_state, scales_to_state
+from lib.graph.scales import GraphScale, scales_from_state
 from lib.joints import JOINT_SETS, JointSet
 from lib.models.attention import SoftmaxAttention
 from lib.models.baselines.modulated_gcn import ModulatedGCN
@@ -101,7 +101,7 @@ def find_weights(cfg: Config) -> Path:
     if cfg.TEST.weight_path == type(cfg.TEST)().weight_path:
         looked.append(Path(cfg.RUN.experiment_dir) / RELEASED_WEIGHTS_DIR)
     for place in looked:
-        if found := _checkpoint_at(place):
+        if found := checkpoint_at(place):
             return found
     places = " and ".join(str(p) for p in looked)
     raise UserError(
@@ -109,7 +109,7 @@ def find_weights(cfg: Config) -> Path:
     )
 
 
-def _checkpoint_at(place: Path) -> Path | None:
+def checkpoint_at(place: Path) -> Path | None:
     """The checkpoint file that a file or folder means; None where there is none."""
     if place.is_file():
         return place
@@ -121,35 +121,6 @@ def _checkpoint_at(place: Path) -> Path | None:
         if found:
             return found[0]
     return None
-
-
-def read_start(cfg: Config) -> tuple[Path, dict[str, Any]] | None:
-    """The checkpoint that TRAIN.weight_path means, found as `find_weights` finds it, and its content; None without the key."""
-    if not cfg.TRAIN.weight_path:
-        return None
-    path = _checkpoint_at(Path(cfg.TRAIN.weight_path))
-    if path is None:
-        raise UserError(f"TRAIN.weight_path: no .pth.tar file in {cfg.TRAIN.weight_path}")
-    return path, checkpoint.read(path)
-
-
-def load_start(model: nn.Module, scales: list[GraphScale], path: Path, content: dict[str, Any]) -> None:
-    """Load what `read_start` read into a new model on these scales; UserError where it is of another network or hierarchy."""
-    if content.get("format") == checkpoint.FORMAT:
-        try:
-            same = all(
-                torch.equal(old[name], new[name])
-                for old, new in zip(content["scales"], scales_to_state(scales), strict=True)
-                for name in new
-            )
-        except (KeyError, TypeError, ValueError):
-            same = False
-        if not same:
-            raise UserError(
-                f"{path}: its graphs are not those of this configuration; give the same MODEL.smpl_dir and "
-                "MODEL.coarsen_levels"
-            )
-    checkpoint.load_state(model, content["model_state_dict"], path)
 
 
 def load_network(path: str | Path, cfg: Config, build_scales) -> tuple[nn.Module, list[GraphScale], dict[str, Any]]:

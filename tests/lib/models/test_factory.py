@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from lib import checkpoint
-from lib.config import Config, DatasetConfig, ModelConfig, RunConfig, TestConfig, TrainConfig, config_to_dict
+from lib.config import Config, DatasetConfig, ModelConfig, RunConfig, TestConfig, config_to_dict
 from lib.errors import UserError
 from lib.graph.scales import scales_to_state
 from lib.joints import HUMAN36M_17
@@ -19,9 +19,7 @@ from lib.models.factory import (
     can_fold,
     find_weights,
     load_network,
-    load_start,
     output_scales,
-    read_start,
 )
 from lib.models.folded import FoldedHGN
 from lib.models.hgn import HGN
@@ -295,41 +293,6 @@ def test_released_weights_that_do_not_fit_say_which_hierarchy_they_want(tmp_path
         match=r"5 joints and meshes of 6 and 12 nodes, .* built here has 5 joints and meshes of 12 and 6 nodes",
     ):
         load_network(path, config(MODEL=ModelConfig(hidden_dim=4)), lambda: other)
-
-
-# --- weights to start a training from
-
-
-def started(place: Path, model: HGN, hierarchy) -> HGN:
-    start = read_start(config(TRAIN=TrainConfig(weight_path=str(place))))
-    assert start is not None
-    load_start(model, hierarchy, *start)
-    return model
-
-
-@pytest.mark.parametrize("released", [False, True])
-def test_a_training_starts_from_the_weights_of_a_checkpoint_or_run_folder(
-    tmp_path, small_scales, small_hgn, parallel, released
-):
-    path = tmp_path / "run" / "checkpoint" / "best.pth.tar"
-    path.parent.mkdir(parents=True)
-    if released:
-        torch.save({"epoch": 99, "model_state_dict": small_hgn.state_dict()}, path)
-    else:
-        saved(path, small_hgn, parallel, small_scales)
-    for place in (path, tmp_path / "run"):
-        fresh = started(place, build_model(parallel, small_scales), small_scales)
-        assert all(torch.equal(a, b) for a, b in zip(fresh.parameters(), small_hgn.parameters(), strict=True))
-    assert read_start(config()) is None
-
-
-def test_weights_on_other_graphs_start_no_training_even_if_all_sizes_fit(tmp_path, small_scales, small_hgn, parallel):
-    coarse = small_scales[1]
-    turned = replace(coarse, adjacency=coarse.adjacency[::-1, ::-1].copy())
-    assert turned.adjacency.sum() == coarse.adjacency.sum()
-    path = saved(tmp_path / "a.pth.tar", small_hgn, parallel, [small_scales[0], turned, small_scales[2]])
-    with pytest.raises(UserError, match="its graphs are not those of this configuration"):
-        started(path, build_model(parallel, small_scales), small_scales)
 
 
 DAMAGE = {
