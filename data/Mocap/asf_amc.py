@@ -24,7 +24,8 @@ class AcclaimSkeleton:
     """Skeleton plus what is needed to read its motions.
 
     axes: (J, 3, 3) rotations C; orders: per joint the rotation order as three letters; freedoms: per joint the names of
-    its channels in file order; scale: metres per file unit; degrees: whether the .asf gives angles in degrees.
+    its channels in file order; scale: metres per file unit; degrees: whether the .asf gives angles in degrees,
+    and with it motions that do not say.
     """
 
     skeleton: Skeleton
@@ -160,7 +161,8 @@ def _rotation(order: str, angles: np.ndarray, freedoms: tuple[str, ...], degrees
 def read_amc(path: Path, subject: AcclaimSkeleton, fps: float) -> Clip:
     """Read a motion of `subject`; the format states no frame rate, so `fps` comes from the caller.
 
-    UserError with file and line for everything malformed.
+    Angles are in degrees or radians by the .amc's own line, else as in the .asf. UserError with file and line for everything
+    malformed.
     """
     lines = Lines(path, comment="#")
     skeleton = subject.skeleton
@@ -169,7 +171,7 @@ def read_amc(path: Path, subject: AcclaimSkeleton, fps: float) -> Clip:
     for name, freedoms in moving.items():
         first[name] = columns
         columns += len(freedoms)
-    degrees, values, row, seen = True, array("d"), [], set()
+    degrees, values, row, seen = subject.degrees, array("d"), [], set()
 
     def close_frame():
         if len(seen) < len(moving):
@@ -179,7 +181,7 @@ def read_amc(path: Path, subject: AcclaimSkeleton, fps: float) -> Clip:
     for words in lines:
         name = words[0]
         if name.startswith(":"):
-            degrees = name.lower() != ":radians" and degrees
+            degrees = {":degrees": True, ":radians": False}.get(name.lower(), degrees)
         elif len(words) == 1 and name.isdecimal():
             if row:
                 close_frame()

@@ -69,9 +69,19 @@ def test_three_angles_apply_x_first(tmp_path):
     np.testing.assert_allclose(forward_kinematics(clip)[0][1, 3] / UNIT, [10, 20, 33], atol=1e-12)
 
 
-def test_radians_in_the_motion_are_read(tmp_path):
-    text = AMC.replace("DEGREES", "RADIANS").replace("90", repr(np.pi / 2))
-    np.testing.assert_allclose(read(tmp_path, amc=text).rotations, read(tmp_path).rotations, atol=1e-12)
+def test_a_motion_that_names_no_unit_has_that_of_its_skeleton_and_its_own_line_wins(tmp_path):
+    expected = read(tmp_path).rotations
+    quarter = repr(np.pi / 2)
+    in_radians = ASF.replace("angle deg", "angle rad").replace("0 0 90 XYZ", f"0 0 {quarter} XYZ")
+    turned = AMC.replace("90", quarter)
+    for asf, amc in (
+        (in_radians, turned.replace(":DEGREES\n", "")),
+        (in_radians, turned.replace("DEGREES", "RADIANS")),
+        (in_radians, AMC),
+        (ASF, AMC.replace(":DEGREES\n", "")),
+        (ASF, turned.replace("DEGREES", "RADIANS")),
+    ):
+        np.testing.assert_allclose(read(tmp_path, asf, amc).rotations, expected, atol=1e-12)
 
 
 def test_bones_of_a_frame_may_come_in_any_order(tmp_path):
