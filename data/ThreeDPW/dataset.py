@@ -17,8 +17,11 @@ from lib.config import DatasetConfig
 from lib.errors import UserError
 from lib.joints import COCO_17
 from lib.joints.conversion import convert_joints
-from lib.joints.imputation import impute_from_body, impute_from_time
+from lib.joints.imputation import MAX_GAP, impute_from_body, impute_from_time
 from smplpytorch.smplpytorch.body_model import BodyModel
+
+RATE = 30.0
+"""Frames per second of the videos."""
 
 MAX_FROM_BODY = 6
 """Joints of one frame that may come from the rest of the body; frames with more missing have no detection."""
@@ -56,6 +59,7 @@ class ThreeDPWSource(Source):
     def identity(self, split: str) -> list:
         return [
             self.detections,
+            MAX_GAP,
             self.drop_nan,
             [file_identity(path) for path in self._files(split)],
             self.joints.identity(),
@@ -139,7 +143,7 @@ def openpose_joints(detections: np.ndarray, frames: np.ndarray) -> tuple[np.ndar
     """
     found = (detections[..., 2] > 0).any(1)
     xy, _ = convert_joints(detections[found][:, COCO_FROM_OPENPOSE], "coco")
-    timed = impute_from_time(xy, frames[found])
+    timed = impute_from_time(xy, frames[found], RATE)
     whole = impute_from_body(timed)
     usable = np.isfinite(whole).all((1, 2)) & (np.isnan(timed[..., 0]).sum(1) <= MAX_FROM_BODY)
     pixels, has = np.zeros((len(detections), *xy.shape[1:])), np.zeros(len(detections), bool)

@@ -10,6 +10,7 @@ from lib.cli import notice
 from lib.device import choose_devices
 from lib.errors import UserError
 from lib.joints.imputation import frame_ranges
+from lib.lifting import DEFAULT_FPS
 from lib.lifting.detectors.detector import Detector
 from lib.lifting.detectors.factory import open_detector
 from lib.lifting.detectors.stream import detect_video
@@ -128,7 +129,7 @@ def lift_people(
     rate: frames per second; notes: lines so far, to which more are added; watch: runs since the last lap; footage: the images
     that people were found in.
     """
-    prepared, lines = prepare_usable(choose(people, request, notes), request.min_joints)
+    prepared, lines = prepare_usable(choose(people, request, notes), rate or DEFAULT_FPS, request.min_joints)
     del people  # hours of keypoints take gigabytes
     if not prepared:
         raise problem_of(lines[0])

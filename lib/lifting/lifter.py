@@ -99,7 +99,7 @@ class Lifter:
             _keypoints_of(person, frames, image_size, joint_set, number, skip_empty=several)
             for number, person in enumerate(keypoints if several else keypoints[None])
         ]
-        people = prepare_people([without_far_joints(k)[0] for k in given])
+        people = prepare_people([without_far_joints(k)[0] for k in given], _checked_fps(fps))
         sequences = self.lift(people, fps, camera)
         if camera is not None:
             sequences = [with_root_translation(sequence, camera)[0] for sequence in sequences]
@@ -119,9 +119,7 @@ class Lifter:
         beside.
         """
         assumed = ("fps",) * (fps is None) + ("camera",) * (camera is None)
-        fps = DEFAULT_FPS if fps is None else fps
-        if not FPS_RANGE[0] <= fps <= FPS_RANGE[1]:
-            raise UserError(f"{fps:g} frames per second: must be {FPS_RANGE[0]:g} to {FPS_RANGE[1]:g}")
+        fps = _checked_fps(fps)
         views = [virtual_camera(p.pixels, p.image_size, camera, p.frames, fps) for p in people]
         if latest:
             people, views = [p.last() for p in people], [view.last() for view in views]
@@ -294,6 +292,14 @@ def _checked_size(image_size: Sequence[int]) -> tuple[int, int]:
     if not sensible:
         raise UserError(f"image size {image_size}: two numbers are needed, width and height in pixels")
     return width, height
+
+
+def _checked_fps(fps: float | None) -> float:
+    """Frames per second, DEFAULT_FPS where it is None; UserError for what is no rate."""
+    fps = DEFAULT_FPS if fps is None else fps
+    if not FPS_RANGE[0] <= fps <= FPS_RANGE[1]:
+        raise UserError(f"{fps:g} frames per second: must be {FPS_RANGE[0]:g} to {FPS_RANGE[1]:g}")
+    return fps
 
 
 def _checked_frames(frames: Sequence[int] | np.ndarray | None, count: int) -> np.ndarray:

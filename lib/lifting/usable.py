@@ -7,6 +7,7 @@ import numpy as np
 from lib.errors import UserError
 from lib.joints.conversion import convert_joints
 from lib.joints.imputation import MIN_JOINTS, enough_joints, frame_ranges
+from lib.lifting import DEFAULT_FPS
 from lib.lifting.keypoints.prepare import MAX_OUTSIDE, PreparedPerson, prepare_people
 from lib.lifting.keypoints.readers import Keypoints
 from lib.lifting.skipping import skipping
@@ -22,14 +23,16 @@ MIN_USED = 0.05
 """Part of the image's width or height that the keypoints use at least; below, the image size is doubted."""
 
 
-def prepare_usable(people: list[Keypoints], min_joints: int = MIN_JOINTS) -> tuple[list[PreparedPerson], list[str]]:
+def prepare_usable(
+    people: list[Keypoints], fps: float = DEFAULT_FPS, min_joints: int = MIN_JOINTS
+) -> tuple[list[PreparedPerson], list[str]]:
     """`prepare_people` without the joints, frames and persons that cannot be used, and one line about each.
 
-    Joints far outside the image count as missing (`without_far_joints`). Frames in which fewer than min_joints of
-    Human3.6M's 17 are seen, and frames with all joints on one point, are skipped. A person with fewer than MIN_USABLE of
-    the frames left is skipped.
+    fps: frame numbers per second. Joints far outside the image count as missing (`without_far_joints`). Frames in which
+    fewer than min_joints of Human3.6M's 17 are seen, and frames with all joints on one point, are skipped. A person with
+    fewer than MIN_USABLE of the frames left is skipped.
     """
-    return skipping(lambda whole: _usable(whole, min_joints), people)
+    return skipping(lambda whole: _usable(whole, fps, min_joints), people)
 
 
 def without_far_joints(k: Keypoints) -> tuple[Keypoints, list[str]]:
@@ -60,15 +63,15 @@ def doubtful_image_size(people: list[PreparedPerson]) -> str | None:
     return f"the joints use only {used:.1%} of the {size[0]} x {size[1]} image; check the image size"
 
 
-def _usable(whole: Keypoints, min_joints: int) -> tuple[PreparedPerson, list[str]]:
+def _usable(whole: Keypoints, fps: float, min_joints: int) -> tuple[PreparedPerson, list[str]]:
     """The person without unusable frames, and lines about those; UserError where too few are left."""
     whole, notes = without_far_joints(whole)
     part = whole
-    while not (rows := _completable(part, min_joints)).all():
+    while not (rows := _completable(part, fps, min_joints)).all():
         part = _take(part, rows)
     if len(part.frames) < MIN_USABLE * len(whole.frames):
         part = whole  # its error names what is missing
-    (person,) = prepare_people([part], min_joints)
+    (person,) = prepare_people([part], fps, min_joints)
     flat = extent(person.pixels) < MIN_EXTENT
     if flat.sum() > (1 - MIN_USABLE) * len(whole.frames):
         raise UserError(
@@ -87,10 +90,10 @@ def _usable(whole: Keypoints, min_joints: int) -> tuple[PreparedPerson, list[str
     return person, notes
 
 
-def _completable(k: Keypoints, min_joints: int) -> np.ndarray:
+def _completable(k: Keypoints, fps: float, min_joints: int) -> np.ndarray:
     """(T,) bool: frames whose missing joints can be imputed (`lib.joints.imputation`)."""
     xy, _ = convert_joints(np.concatenate([k.xy, k.scores[..., None]], axis=-1), k.joint_set)
-    return enough_joints(xy, k.frames, min_joints)
+    return enough_joints(xy, k.frames, fps, min_joints)
 
 
 def _take(k: Keypoints, rows: np.ndarray) -> Keypoints:

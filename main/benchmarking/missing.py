@@ -6,6 +6,7 @@ import numpy as np
 
 from lib.camera import ASSUMED_FOCAL
 from lib.joints import HUMAN36M_17
+from lib.lifting import DEFAULT_FPS
 from lib.lifting.keypoints.prepare import prepare_person
 from lib.lifting.keypoints.readers import Keypoints
 from lib.lifting.lifter import Lifter
@@ -50,8 +51,9 @@ def missing_rows(
         seen = ~np.isin(names, hidden)
         scores = np.tile(seen.astype(float), (len(people), 1))
         xy = np.where(seen[:, None], pixels, np.nan)
-        person = prepare_person(Keypoints(0, frames, xy, scores, "human36", SIZE, "benchmark"), min_joints=1)
-        found = lifter.lift([person], 25, camera)[0].pose3d
+        keypoints = Keypoints(0, frames, xy, scores, "human36", SIZE, "benchmark")
+        person = prepare_person(keypoints, DEFAULT_FPS, min_joints=1)
+        found = lifter.lift([person], DEFAULT_FPS, camera)[0].pose3d
         errors = mpjpe(found, people)
         parts = found[:, upper], people[:, upper]
         numbers = errors[:, upper], mpjpe(*parts, root=neck), pa_mpjpe(*parts), errors[:, legs]

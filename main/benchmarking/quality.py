@@ -202,7 +202,7 @@ def _lifted(lifter: Lifter, clip: Clip, shown: Seen) -> tuple[list[float], float
         refused = False
     except UserError:
         refused = True
-    found = lifter.lift([prepare_person(keypoints, min_joints=1)], clip.fps)[0]
+    found = lifter.lift([prepare_person(keypoints, clip.fps, min_joints=1)], clip.fps)[0]
     numbers = [np.nan if value is None else value for value in astuple(found.quality)]
     return numbers, 1000 * float(mpjpe(found.pose3d, shown.points, root=HUMAN36M_17.root).mean()), refused
 

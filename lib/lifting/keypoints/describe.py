@@ -122,7 +122,8 @@ def generated_blocks() -> dict[str, str]:
         ["largest input, unpacked", f"{detections.MAX_BYTES // 2**20} MiB"],
         ["detections that must have the same number of joints", f"{detections.MIN_AGREEING:.0%}"],
         ["a convention is ruled out if another looks more like people", f"{conventions.CLEAR:g} times"],
-        ["missing frames between two known ones that are bridged in time", imputation.MAX_GAP],
+        ["time without a joint between two known frames that is bridged", f"{imputation.MAX_GAP:g} s"],
+        ["step from frame to frame up to which one missing frame is bridged", f"{imputation.MAX_STEP:g} s"],
         [
             "joints of a frame that must be seen or bridged (`--min-joints`)",
             f"{imputation.MIN_JOINTS} of {len(HUMAN36M_17)}",

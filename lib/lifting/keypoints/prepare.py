@@ -7,6 +7,7 @@ import numpy as np
 from lib.errors import UserError
 from lib.joints.conversion import convert_joints
 from lib.joints.imputation import MIN_JOINTS, frame_ranges, impute_missing
+from lib.lifting import DEFAULT_FPS
 from lib.lifting.keypoints.readers import Keypoints
 
 MARGIN = 0.1
@@ -54,10 +55,12 @@ def check_pixels(xy: np.ndarray, image_size: tuple[int, int]) -> None:
         )
 
 
-def prepare_people(people: list[Keypoints], min_joints: int = MIN_JOINTS) -> list[PreparedPerson]:
+def prepare_people(
+    people: list[Keypoints], fps: float = DEFAULT_FPS, min_joints: int = MIN_JOINTS
+) -> list[PreparedPerson]:
     """Convert and impute; raises one UserError that names every person who cannot be used, and their frames.
 
-    min_joints: of Human3.6M's 17 that must be seen in every frame (`lib.joints.imputation`).
+    fps: frame numbers per second; min_joints: of Human3.6M's 17 that must be seen in every frame (`lib.joints.imputation`).
     """
     prepared, problems = [], []
     for k in people:
@@ -65,7 +68,7 @@ def prepare_people(people: list[Keypoints], min_joints: int = MIN_JOINTS) -> lis
             raise UserError(f"{k.source}: the image's size is not in the file; give it with --image-size W H")
         try:
             check_pixels(k.xy, k.image_size)
-            prepared.append(prepare_person(k, min_joints))
+            prepared.append(prepare_person(k, fps, min_joints))
         except UserError as problem:
             problems.append(f"person {k.person} ({frame_ranges(k.frames)}): {problem}")
     if problems:
@@ -73,9 +76,10 @@ def prepare_people(people: list[Keypoints], min_joints: int = MIN_JOINTS) -> lis
     return prepared
 
 
-def prepare_person(k: Keypoints, min_joints: int = MIN_JOINTS) -> PreparedPerson:
-    """Convert and impute one person, whose image size is known; UserError where too few joints are seen."""
+def prepare_person(k: Keypoints, fps: float, min_joints: int = MIN_JOINTS) -> PreparedPerson:
+    """Convert and impute one person, whose image size is known; fps: frame numbers per second. UserError where too few joints
+    are seen."""
     assert k.image_size is not None
     xy, scores = convert_joints(np.concatenate([k.xy, k.scores[..., None]], axis=-1), k.joint_set)
-    pixels, imputed = impute_missing(xy, k.frames, min_joints)
+    pixels, imputed = impute_missing(xy, k.frames, fps, min_joints)
     return PreparedPerson(k.person, k.frames, pixels, scores, imputed, k.image_size)

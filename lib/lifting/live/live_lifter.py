@@ -92,7 +92,7 @@ class LiveLifter:
         windows, lines = [], []
         for k in self._chosen(people):
             try:
-                person = _prepared(k, self._min_joints)
+                person = _prepared(k, self._rate, self._min_joints)
             except UserError as problem:
                 lines.append(f"person {k.person}: {problem}")
                 continue
@@ -138,10 +138,10 @@ class LiveLifter:
         return memory.place
 
 
-def _prepared(k: Keypoints, min_joints: int) -> PreparedPerson:
+def _prepared(k: Keypoints, rate: float, min_joints: int) -> PreparedPerson:
     """Converted and imputed; UserError for a person of whom too little is seen."""
     try:
-        person = prepare_person(without_far_joints(k)[0], min_joints)
+        person = prepare_person(without_far_joints(k)[0], rate, min_joints)
     except UserError:
         raise UserError("too few joints are seen") from None
     if virtual_camera.extent(person.pixels)[0] < virtual_camera.MIN_EXTENT:

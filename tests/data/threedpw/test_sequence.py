@@ -143,3 +143,12 @@ def test_a_frame_without_a_detection_has_no_input_and_a_missed_joint_comes_from_
     wrist = HUMAN36M_17.names.index("R_Wrist")
     np.testing.assert_allclose(xy[3, wrist], (detections[2, 4, :2] + detections[4, 4, :2]) / 2)
     assert np.isfinite(xy[has]).all()
+
+
+@pytest.mark.parametrize(("missed", "bridged"), [(12, True), (13, False)])
+def test_missed_joints_are_bridged_over_0_4_s_of_a_video_of_30_frames_per_second(missed, bridged):
+    detections = np.tile(np.random.default_rng(0).uniform(100, 900, (18, 3)), (missed + 2, 1, 1))
+    detections[1:-1, 4] = 0  # the right wrist, which is at the same place before and after
+    xy, _ = openpose_joints(detections, np.arange(missed + 2))
+    wrist = HUMAN36M_17.names.index("R_Wrist")
+    assert np.allclose(xy[1:-1, wrist], xy[0, wrist]) == bridged

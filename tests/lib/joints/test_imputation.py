@@ -5,7 +5,7 @@ from lib.errors import UserError
 from lib.joints import HUMAN36M_17
 from lib.joints.imputation import (
     BODY_RULES,
-    MAX_GAP,
+    MAX_STEP,
     MIN_JOINTS,
     frame_ranges,
     impute_from_body,
@@ -13,6 +13,7 @@ from lib.joints.imputation import (
     impute_missing,
 )
 
+FPS = 25
 H = {name: i for i, name in enumerate(HUMAN36M_17.names)}
 
 # An upright person: x to the picture's right, y down; left joints at larger x.
@@ -30,7 +31,7 @@ def standing(frames: int) -> np.ndarray:
 
 def test_complete_people_are_unchanged_and_unmarked():
     xy = standing(3)
-    out, imputed = impute_missing(xy, np.arange(3))
+    out, imputed = impute_missing(xy, np.arange(3), FPS)
     assert (out == xy).all()
     assert not imputed.any()
 
@@ -39,7 +40,7 @@ def test_a_short_gap_is_bridged_on_a_straight_line_by_frame_number():
     xy = standing(3)
     frames = np.array([10, 13, 14])
     xy[0, H["Nose"]], xy[1, H["Nose"]], xy[2, H["Nose"]] = (100, 40), np.nan, (108, 60)
-    out, imputed = impute_missing(xy, frames)
+    out, imputed = impute_missing(xy, frames, FPS)
     assert out[1, H["Nose"]].tolist() == [106, 55]  # 3/4 of the way: 100 + 0.75 * 8, 40 + 0.75 * 20
     assert imputed[1, H["Nose"]]
     assert imputed.sum() == 1
@@ -48,19 +49,49 @@ def test_a_short_gap_is_bridged_on_a_straight_line_by_frame_number():
 def test_inputs_are_not_changed():
     xy = standing(3)
     xy[1, 5] = np.nan
-    for out in (impute_missing(xy, np.arange(3))[0], impute_from_time(xy, np.arange(3)), impute_from_body(xy)):
+    for out in (
+        impute_missing(xy, np.arange(3), FPS)[0],
+        impute_from_time(xy, np.arange(3), FPS),
+        impute_from_body(xy),
+    ):
         assert np.isfinite(out).all()
         assert np.isnan(xy[1, 5]).all()
 
 
-@pytest.mark.parametrize(("gap", "bridged"), [(MAX_GAP, True), (MAX_GAP + 1, False)])
-def test_only_gaps_up_to_the_limit_are_bridged_in_time(gap, bridged):
-    xy = standing(gap + 2)
-    xy[:, H["L_Wrist"], 0] += np.arange(gap + 2)  # the body rule would give a constant x
-    line = xy[1, H["L_Wrist"]].copy()
-    xy[1:-1, H["L_Wrist"]] = np.nan
-    out, _ = impute_missing(xy, np.arange(gap + 2))
-    assert np.allclose(out[1, H["L_Wrist"]], line) == bridged
+def bridged(frames: np.ndarray, fps: float, first: int, last: int) -> bool:
+    """Whether a wrist that moves steadily and is missing in these rows comes from a straight line, in all rows or in none."""
+    xy = standing(len(frames))
+    xy[:, H["L_Wrist"], 0] += frames  # the body rule would give a constant x
+    line = xy[first : last + 1, H["L_Wrist"]].copy()
+    xy[first : last + 1, H["L_Wrist"]] = np.nan
+    out, _ = impute_missing(xy, frames, fps)
+    on_line = np.isclose(out[first : last + 1, H["L_Wrist"]], line).all(1)
+    assert len(set(on_line.tolist())) == 1
+    return bool(on_line[0])
+
+
+@pytest.mark.parametrize(
+    ("fps", "step"),
+    [(25, 1), (100, 1), (240, 1), (10, 1), (2.5, 1), (100, 4), (125, 5)],
+    ids=lambda value: f"{value:g}",
+)
+def test_the_same_time_is_bridged_at_every_frame_rate_and_by_sparse_frame_numbers_too(fps, step):
+    longest = round(0.4 * fps / step)  # frames without the wrist, 0.4 s
+    frames = 70 + step * np.arange(longest + 6)
+    assert bridged(frames, fps, 2, 1 + longest)
+    assert not bridged(frames, fps, 2, 2 + longest)
+
+
+@pytest.mark.parametrize(("fps", "step"), [(2, 1), (1 / MAX_STEP, 1), (25, 15)], ids=lambda value: f"{value:g}")
+def test_at_low_rates_one_missing_frame_is_bridged_and_no_two(fps, step):
+    frames = step * np.arange(6)
+    assert bridged(frames, fps, 2, 2)
+    assert not bridged(frames, fps, 2, 3)
+
+
+@pytest.mark.parametrize(("fps", "step"), [(1, 1), (25, 1000)])
+def test_frames_so_far_apart_that_the_body_knows_as_much_are_not_bridged(fps, step):
+    assert not bridged(step * np.arange(6), fps, 2, 2)
 
 
 @pytest.mark.parametrize(
@@ -78,7 +109,7 @@ def test_only_gaps_up_to_the_limit_are_bridged_in_time(gap, bridged):
 def test_body_rules_worked_examples(missing, joint, expected):
     xy = standing(1)
     xy[0, [H[n] for n in missing]] = np.nan
-    out, imputed = impute_missing(xy, np.array([0]))
+    out, imputed = impute_missing(xy, np.array([0]), FPS)
     assert out[0, H[joint]].tolist() == list(expected)
     assert [HUMAN36M_17.names[j] for j in np.flatnonzero(imputed[0])] == sorted(missing, key=H.get)
 
@@ -87,8 +118,8 @@ def test_body_rules_worked_examples(missing, joint, expected):
 def test_every_single_joint_can_be_filled_and_rules_commute_with_shifts(joint):
     xy = standing(1)
     xy[0, H[joint]] = np.nan
-    out, _ = impute_missing(xy, np.array([0]))
-    moved, _ = impute_missing(xy + [5, -3], np.array([0]))
+    out, _ = impute_missing(xy, np.array([0]), FPS)
+    moved, _ = impute_missing(xy + [5, -3], np.array([0]), FPS)
     assert np.isfinite(out).all()
     np.testing.assert_allclose(moved, out + [5, -3])
 
@@ -96,9 +127,9 @@ def test_every_single_joint_can_be_filled_and_rules_commute_with_shifts(joint):
 def test_mirroring_the_person_mirrors_what_is_filled():
     xy = standing(1)
     xy[0, [H[n] for n in ("R_Shoulder", "R_Elbow", "L_Knee")]] = np.nan
-    out, _ = impute_missing(xy, np.array([0]))
+    out, _ = impute_missing(xy, np.array([0]), FPS)
     flip = HUMAN36M_17.flip_permutation
-    mirrored, _ = impute_missing(xy[:, flip] * [-1, 1], np.array([0]))
+    mirrored, _ = impute_missing(xy[:, flip] * [-1, 1], np.array([0]), FPS)
     np.testing.assert_allclose(mirrored, out[:, flip] * [-1, 1])
 
 
@@ -111,10 +142,10 @@ def test_frames_with_too_few_joints_are_refused_by_number():
     with pytest.raises(
         UserError, match=r"fewer than 8 of 17 joints are seen, .* in frames 5-29; skip .* --min-joints N"
     ):
-        impute_missing(xy, np.arange(40))
-    impute_missing(xy, np.arange(40), MIN_JOINTS - 1)
+        impute_missing(xy, np.arange(40), FPS)
+    impute_missing(xy, np.arange(40), FPS, MIN_JOINTS - 1)
     xy[5:30, H["R_Elbow"]] = STANDING["R_Elbow"]
-    impute_missing(xy, np.arange(40))
+    impute_missing(xy, np.arange(40), FPS)
 
 
 @pytest.mark.parametrize("missing", [("Ankle",), ("Knee", "Ankle"), ("Hip", "Knee", "Ankle")])
@@ -122,7 +153,7 @@ def test_legs_that_are_never_seen_come_from_a_plausible_pose_below_the_body(miss
     xy = standing(3)
     gone = [H[f"{s}_{n}"] for s in "LR" for n in missing] + ([H["Pelvis"], H["Torso"]] if "Hip" in missing else [])
     xy[:, gone] = np.nan
-    out, imputed = impute_missing(xy, np.arange(3))
+    out, imputed = impute_missing(xy, np.arange(3), FPS)
     assert np.isfinite(out).all()
     assert imputed[:, gone].all()
     assert imputed.sum() == 3 * len(gone)

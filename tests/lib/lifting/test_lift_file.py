@@ -4,7 +4,11 @@ import numpy as np
 import pytest
 
 from lib.errors import UserError
-from lib.lifting.lift_file import located
+from lib.lifting.lift_file import Stopwatch, lift_people, located
+from lib.lifting.lifter import Lifter
+from lib.lifting.request import Request
+from tests.stick_person import keypoints_of
+from tests.tiny_weights import save_tiny_weights
 from tests.waving_person import make_sequence
 
 CAMERA = (500.0, 500.0, 320.0, 240.0)
@@ -21,3 +25,17 @@ def test_who_has_no_place_in_front_of_the_camera_is_skipped_with_a_line():
     assert lines[0].startswith("skipped: person 2: ")
     with pytest.raises(UserError, match=r"^person 2: "):
         located([lost], CAMERA)
+
+
+def test_a_hidden_joint_is_bridged_in_time_by_the_seconds_of_the_request(tmp_path):
+    lifter = Lifter(save_tiny_weights(tmp_path / "best.pth.tar"))
+    request = Request(input="walk.json", output=(tmp_path / "out.npz",))
+    k = keypoints_of(0)
+    wrist = (k.xy[4, 13] + k.xy[25, 13]) / 2
+    k.xy[5:25, 13] = np.nan  # 20 frames: 0.2 s of 100 per second, 0.8 s of 25
+
+    def middle(rate):
+        (sequence,) = lift_people(request, lifter, [k], rate, [], Stopwatch()).sequences
+        return sequence.pose2d[14:16, 13].mean(0)
+
+    assert [np.allclose(middle(rate), wrist) for rate in (100, 25, None)] == [True, False, False]

@@ -149,6 +149,16 @@ def test_missing_joints_are_imputed_and_marked(lifter):
     assert np.isfinite(poses.pose3d).all()
 
 
+def test_a_hidden_joint_is_bridged_in_time_by_seconds(lifter):
+    keypoints = pixels_of(0)
+    wrist = (keypoints[4, 13] + keypoints[25, 13]) / 2
+    keypoints[5:25, 13] = np.nan  # 20 frames: 0.2 s of 100 per second, 0.8 s of 25
+    bridged = {
+        fps: np.allclose(lifter(keypoints, SIZE, fps=fps).pose2d[14:16, 13].mean(0), wrist) for fps in (100, 25, None)
+    }
+    assert bridged == {100: True, 25: False, None: False}
+
+
 def test_arrays_that_cannot_be_keypoints_are_one_clear_line(lifter):
     good = pixels_of(0)
     with pytest.raises(UserError, match=r"shape \(30, 16, 2\); human36 needs \(frames, 17, 2 or 3\) or \(persons, "):
