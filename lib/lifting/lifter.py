@@ -25,6 +25,7 @@ from lib.lifting.keypoints.readers import Keypoints, xy_and_scores
 from lib.lifting.pose_sequence import PoseSequence
 from lib.lifting.quality import Quality, inverted, jitter, limb_spread, misfit
 from lib.lifting.root_translation import with_root_translation
+from lib.lifting.swaps import without_swaps
 from lib.lifting.usable import without_far_joints
 from lib.lifting.virtual_camera import intrinsics, virtual_camera
 from lib.models.factory import build_fast_predictor, find_weights, load_network
@@ -85,8 +86,9 @@ class Lifter:
         keypoints: (T, J, 2 or 3) for one person, (P, T, J, 2 or 3) for several: x, y in pixels and, if there, a score;
         a joint is missing where a value is NaN, the score is not above 0 or x = y = 0. image_size: (width, height) of the
         image in pixels; joint_set: a key of `lib.joints.JOINT_SETS`, docs/joints.md shows their order; fps: frames per
-        second, assumed to be DEFAULT_FPS where it is None; camera: f_x, f_y, c_x, c_y in pixels, if known; frames (T,):
-        increasing frame numbers, by default 0, 1, 2, ...
+        second. With it the frames are one motion, in which left and right that a detector took for each other are exchanged
+        back (`lib.lifting.swaps`); where it is None, DEFAULT_FPS is assumed. camera: f_x, f_y, c_x, c_y in pixels, if known;
+        frames (T,): increasing frame numbers, by default 0, 1, 2, ...
 
         One person gives a PoseSequence with all T frames, several a list with one for each, in which frames without any
         joint of the person are skipped. pose3d (T, 17, 3) and meshes are in metres, camera axes, relative to the pelvis;
@@ -99,7 +101,9 @@ class Lifter:
             _keypoints_of(person, frames, image_size, joint_set, number, skip_empty=several)
             for number, person in enumerate(keypoints if several else keypoints[None])
         ]
-        people = prepare_people([without_far_joints(k)[0] for k in given], _checked_fps(fps))
+        rate = _checked_fps(fps)
+        near = [without_far_joints(k)[0] for k in given]
+        people = prepare_people(near if fps is None else [without_swaps(k, rate)[0] for k in near], rate)
         sequences = self.lift(people, fps, camera)
         if camera is not None:
             sequences = [with_root_translation(sequence, camera)[0] for sequence in sequences]

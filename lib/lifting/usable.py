@@ -11,6 +11,7 @@ from lib.lifting import DEFAULT_FPS
 from lib.lifting.keypoints.prepare import MAX_OUTSIDE, PreparedPerson, prepare_people
 from lib.lifting.keypoints.readers import Keypoints
 from lib.lifting.skipping import skipping
+from lib.lifting.swaps import without_swaps
 from lib.lifting.virtual_camera import MIN_EXTENT, extent
 
 MIN_USABLE = 0.5
@@ -28,9 +29,10 @@ def prepare_usable(
 ) -> tuple[list[PreparedPerson], list[str]]:
     """`prepare_people` without the joints, frames and persons that cannot be used, and one line about each.
 
-    fps: frame numbers per second. Joints far outside the image count as missing (`without_far_joints`). Frames in which
-    fewer than min_joints of Human3.6M's 17 are seen, and frames with all joints on one point, are skipped. A person with
-    fewer than MIN_USABLE of the frames left is skipped.
+    fps: frame numbers per second. Joints far outside the image count as missing (`without_far_joints`). Left and right that were
+    taken for each other are exchanged back (`without_swaps`). Frames in which fewer than min_joints of Human3.6M's 17 are
+    seen, and frames with all joints on one point, are skipped. A person with fewer than MIN_USABLE of the frames left is
+    skipped.
     """
     return skipping(lambda whole: _usable(whole, fps, min_joints), people)
 
@@ -65,8 +67,9 @@ def doubtful_image_size(people: list[PreparedPerson]) -> str | None:
 
 def _usable(whole: Keypoints, fps: float, min_joints: int) -> tuple[PreparedPerson, list[str]]:
     """The person without unusable frames, and lines about those; UserError where too few are left."""
-    whole, notes = without_far_joints(whole)
-    part = whole
+    whole, far = without_far_joints(whole)
+    whole, swapped = without_swaps(whole, fps)
+    part, notes = whole, far + swapped
     while not (rows := _completable(part, fps, min_joints)).all():
         part = _take(part, rows)
     if len(part.frames) < MIN_USABLE * len(whole.frames):
