@@ -62,8 +62,11 @@ _SPREAD = {
 }  # fmt: skip
 """Standard deviation of the change of a joint's rotation, degrees; the knee's about its hinge alone."""
 
-_SITTING = ((50.0, 30.0, 0.0, -15.0), (120.0, 140.0, 35.0, 15.0))
+_SITTING = ((50.0, 30.0, 0.0, -15.0), (120.0, 140.0, 50.0, 15.0))
 """Least and most of legs bent as on a chair or in a squat, degrees: hip, knee, legs apart, feet inwards."""
+
+_FREE = (("Hip", "Knee"), ("Shoulder", "Elbow"))
+"""Joints of a limb that may be anywhere within their limits."""
 
 _PLACING = {
     "Torso": 0.012, "Neck": 0.01, "Nose": 0.015, "Head": 0.008, "Shoulder": 0.015, "Hip": 0.012, "Elbow": 0.005,
@@ -79,14 +82,16 @@ TRUNK_RADIUS, LIMB_RADIUS = 0.095, 0.05
 class PeopleRange:
     """How far new people go from the recorded ones. Angles in degrees, sizes as fractions.
 
-    Probabilities: part, that one comes from another frame; sit, that both legs are bent as on a chair or in a squat;
-    tilt, that the whole body is turned by up to half a turn about a horizontal axis; lie, by a quarter turn; child, giant:
-    of a stature in those ranges. Standard deviations: bend, of changes of joints, over _SPREAD; lean, of the turn of all
-    others; stature, length, width: of stature, of each bone's length and of girth; beta: of shape parameters; placing: of
-    where the joints are, over _PLACING.
+    Probabilities: part, that one comes from another frame; free, that a limb is anywhere within its limits; sit, that both
+    legs are bent as on a chair or in a squat; tilt, that the whole body is turned by up to half a turn about a horizontal
+    axis; lie, by a quarter turn; child, giant: of a stature in those ranges; regressed, that the joints are where the body's
+    own regressor has them, as in data sets of SMPL parameters, and not where motion capture puts them. Standard deviations:
+    bend, of changes of joints, over _SPREAD; lean, of the turn of all others; stature, length, width: of stature, of each
+    bone's length and of girth; beta: of shape parameters; placing: of where captured joints are, over _PLACING.
     """
 
     part: float = 0.5
+    free: float = 0.2
     sit: float = 0.15
     tilt: float = 0.12
     lie: float = 0.15
@@ -101,6 +106,7 @@ class PeopleRange:
     width: float = 0.12
     beta: float = 0.7
     placing: float = 1.0
+    regressed: float = 0.35
 
 
 @dataclass(frozen=True)
@@ -146,6 +152,7 @@ class PeopleMaker:
             for name in SMPL_24.names
         )
         self.signs = torch.tensor(_MIRROR, device=device)  # of a rotation vector; a point's are the opposite
+        self.limbs = [index(_S[f"{side}_{joint}"] for joint in limb) for limb in _FREE for side in "LR"]
         self.sitting = torch.deg2rad(torch.tensor(_SITTING, device=device))
         self.limits, self.spread = _limits().to(device), _spread().to(device)
         names = [HUMAN36M_17.names[joint] for _, joint in self.bones]
@@ -202,9 +209,10 @@ class PeopleMaker:
         def possible(values: torch.Tensor) -> torch.Tensor:
             return torch.where(impossible.view(-1, *[1] * (values.ndim - 1)), values[K:], values[:K])
 
-        pose3d = possible(joints)
-        meshes, world = self.body.pose(possible(rotations), shape)
-        return People(pose3d, meshes, self.body.landmarks(pose3d, world, shape), up)
+        body, pose3d = self.body.pose(possible(rotations), shape), possible(joints)
+        if body.joints is not None:
+            pose3d = torch.where(uniform(1, 1) < self.ranges.regressed, body.joints, pose3d)
+        return People(pose3d, body.meshes, self.body.landmarks(pose3d, body.world, shape), up)
 
     def _recorded(self, rows: torch.Tensor, mirrored: torch.Tensor) -> torch.Tensor:
         """Rotation vectors (K, 24, 3) of samples."""
@@ -249,7 +257,16 @@ class PeopleMaker:
             knees = torch.stack([knee + more[:, 3], 0 * knee, 0 * knee], -1)
             for name, value in ((f"{side}_Hip", hips), (f"{side}_Knee", knees)):
                 vectors[:, _S[name]] = torch.where(sits[:, 0], value, vectors[:, _S[name]])
-        return self._clamp(vectors)
+        return self._clamp(self._free_limbs(vectors, uniform))
+
+    def _free_limbs(self, vectors: torch.Tensor, uniform) -> torch.Tensor:
+        """Some limbs anywhere within their limits: squats with knees apart, one knee on the ground, crossed legs."""
+        taken, where = uniform(len(self.limbs)) < self.ranges.free, uniform(*self.spread.shape[:1], 3)
+        low, high = self.limits
+        for limb, joints in enumerate(self.limbs):
+            anywhere = low[joints] + where[:, joints] * (high - low)[joints]
+            vectors[:, joints] = torch.where(taken[:, limb, None, None], anywhere, vectors[:, joints])
+        return vectors
 
     def _clamp(self, vectors: torch.Tensor) -> torch.Tensor:
         return torch.maximum(torch.minimum(vectors, self.limits[1]), self.limits[0])

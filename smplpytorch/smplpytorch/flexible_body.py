@@ -1,4 +1,6 @@
-"""A body of any proportions, posed in batches on the training device: coarse meshes and a detector's landmarks."""
+"""A body of any proportions, posed in batches on the training device: joints, coarse meshes, a detector's landmarks."""
+
+from typing import NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
@@ -11,6 +13,15 @@ from smplpytorch.smplpytorch.landmarks import landmarks
 from smplpytorch.smplpytorch.proportions import PROPORTIONS, with_proportions
 
 
+class PosedBody(NamedTuple):
+    """B bodies in camera axes: joints (B, 17, 3) and meshes (B, R, 3) metres, relative to Human3.6M's pelvis, joints those of
+    the body's regressor, None if it has none; world (B, K, 3, 3): rotations of SMPL's joints."""
+
+    joints: torch.Tensor | None
+    meshes: tuple[torch.Tensor, ...]
+    world: torch.Tensor
+
+
 class FlexibleBody:
     """Betas and proportions (smplpytorch.proportions) and joint rotations to what training needs; float32 on `device`.
 
@@ -21,7 +32,9 @@ class FlexibleBody:
     def __init__(self, model: BodyModel, poolings: list[sp.csr_matrix], device: torch.device | str = "cpu"):
         self.num_betas, self.proportions = model.shapedirs.shape[-1], tuple(PROPORTIONS)
         model = with_proportions(model)
-        self.coarse = CoarseBody(model, poolings, torch.float32, device)
+        self.has_joints = model.joint_regressor is not None
+        regressor = [sp.csr_matrix(model.joint_regressor)] if self.has_joints else []
+        self.coarse = CoarseBody(model, regressor + poolings, torch.float32, device)
         self.parents = self.coarse.parents
         found = landmarks(model)
         self.landmark_names = tuple(mark.name for mark in found)
@@ -34,17 +47,16 @@ class FlexibleBody:
         self.anchors = tensor([HUMAN36M_17.names.index(mark.anchor) for mark in found], torch.long)
         self.pelvis = tensor(_pelvis_offset(model))  # (3, 1 + S)
 
-    def pose(self, rotations: torch.Tensor, shape: torch.Tensor) -> tuple[tuple[torch.Tensor, ...], torch.Tensor]:
-        """rotations (B, K, 3, 3) relative to the parent, the root's in camera axes; shape (B, S).
-
-        Returns the meshes (B, R, 3) in metres, relative to Human3.6M's pelvis, and the joints' rotations (B, K, 3, 3) in
-        camera axes.
-        """
-        meshes, world = self.coarse.posed(rotations, shape)
+    def pose(self, rotations: torch.Tensor, shape: torch.Tensor) -> PosedBody:
+        """rotations (B, K, 3, 3) relative to the parent, the root's in camera axes; shape (B, S)."""
+        points, world = self.coarse.posed(rotations, shape)
         one_shape = _with_one(shape)
         root = torch.einsum("cs,bs->bc", self.coarse.rest_joints[0], one_shape)
         turned = torch.einsum("bij,js,bs->bi", world[:, 0], self.pelvis, one_shape)
-        return tuple(mesh - (root + turned)[:, None] for mesh in meshes), world
+        joints, *meshes = points if self.has_joints else (None, *points)
+        if joints is not None:
+            joints = joints - joints[:, [HUMAN36M_17.root]]
+        return PosedBody(joints, tuple(mesh - (root + turned)[:, None] for mesh in meshes), world)
 
     def landmarks(self, joints: torch.Tensor, world: torch.Tensor, shape: torch.Tensor) -> torch.Tensor:
         """(B, L, 3) in the space of joints (B, 17, 3), the Human3.6M joints of a person with these bone rotations."""

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from scipy.sparse import identity
+from scipy.sparse import csr_matrix, identity
 
 from lib.joints import HUMAN36M_17, SMPL_24
 from smplpytorch.smplpytorch.body_model import BodyModel
@@ -111,7 +111,7 @@ def test_the_flexible_body_without_proportions_is_the_coarse_body_about_the_hips
     pose, betas = poses()
     flexible = FlexibleBody(builtin_body(), every_hundredth())
     shape = torch.cat([betas, torch.zeros(len(betas), len(PROPORTIONS))], dim=1)
-    (mesh,), world = flexible.pose(axis_angle_to_matrix(pose.unflatten(1, (-1, 3))), shape)
+    joints, (mesh,), world = flexible.pose(axis_angle_to_matrix(pose.unflatten(1, (-1, 3))), shape)
     still = np.zeros((len(pose), 3))
     (expected,) = CoarseBody(builtin_body(), every_hundredth())(pose.numpy(), betas.numpy(), still)
     shift = expected - mesh.numpy()
@@ -126,6 +126,20 @@ def test_the_flexible_body_without_proportions_is_the_coarse_body_about_the_hips
     root = np.einsum("v,nvc->nc", builtin_body().J_regressor[0], rest)
     turned = np.einsum("nij,nj->ni", world[:, 0].double().numpy(), hips - root)
     np.testing.assert_allclose(shift[:, 0], root + turned, atol=2e-6)
+    # the joints are those of the regressor
+    (expected,) = CoarseBody(builtin_body(), [csr_matrix(builtin_body().joint_regressor)])(
+        pose.numpy(), betas.numpy(), still
+    )
+    np.testing.assert_allclose(joints, expected - expected[:, :1], atol=2e-6)
+
+
+def test_a_body_without_a_regressor_of_its_own_gives_no_joints():
+    pose, betas = poses()
+    body = replace(builtin_body(), joint_regressor=None)
+    shape = torch.cat([betas, torch.zeros(len(betas), len(PROPORTIONS))], dim=1)
+    posed = FlexibleBody(body, every_hundredth()).pose(axis_angle_to_matrix(pose.unflatten(1, (-1, 3))), shape)
+    assert posed.joints is None
+    assert len(posed.meshes) == 1
 
 
 def test_landmarks_turn_with_the_person_and_keep_their_distance_from_their_joint():
@@ -135,7 +149,7 @@ def test_landmarks_turn_with_the_person_and_keep_their_distance_from_their_joint
     rotations = axis_angle_to_matrix(pose.unflatten(1, (-1, 3)))
     joints = torch.randn(len(pose), 17, 3, generator=torch.Generator().manual_seed(0))
     turn = axis_angle_to_matrix(torch.tensor([0.3, -1.2, 0.5]))
-    found = flexible.landmarks(joints, flexible.pose(rotations, shape)[1], shape)
+    found = flexible.landmarks(joints, flexible.pose(rotations, shape).world, shape)
     rotations[:, 0] = turn @ rotations[:, 0]
-    turned = flexible.landmarks(joints @ turn.T, flexible.pose(rotations, shape)[1], shape)
+    turned = flexible.landmarks(joints @ turn.T, flexible.pose(rotations, shape).world, shape)
     torch.testing.assert_close(turned, found @ turn.T, rtol=0, atol=1e-5)

@@ -1,5 +1,5 @@
 import copy
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -13,9 +13,7 @@ from tests.people_table import SKELETONS, joints_of, maker_of, people_table
 TABLE = people_table()
 ROWS, AS_RECORDED = torch.arange(40), torch.zeros(40, dtype=torch.bool)
 H = {name: k for k, name in enumerate(HUMAN36M_17.names)}
-NOTHING_NEW = PeopleRange(
-    part=0, sit=0, tilt=0, lie=0, lean=0, bend=0, child=0, giant=0, stature=0, length=0, width=0, beta=0, placing=0
-)
+NOTHING_NEW = PeopleRange(**{field.name: 0 for field in fields(PeopleRange) if isinstance(field.default, float)})
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -78,14 +76,14 @@ def test_people_follow_from_the_generator_alone():
 
 
 def test_limbs_are_as_long_on_both_sides():
-    people = crowd()
+    people = crowd(PeopleRange(regressed=0))  # skin folds where limbs bend, and moves regressed joints
     for bone in (("Hip", "Knee"), ("Knee", "Ankle"), ("Shoulder", "Elbow"), ("Elbow", "Wrist")):
         left, right = (distance(people, *(f"{side}_{joint}" for joint in bone)) for side in "LR")
         torch.testing.assert_close(left, right, rtol=0, atol=1e-4)
 
 
 def test_builds_reach_from_children_to_giants_with_adults_in_the_middle():
-    legs = (distance(p := crowd(), "L_Hip", "L_Knee") + distance(p, "L_Knee", "L_Ankle")).numpy()
+    legs = (distance(p := crowd(PeopleRange(regressed=0)), "L_Hip", "L_Knee") + distance(p, "L_Knee", "L_Ankle")).numpy()
     adult = 0.85 * 1.05  # between the two recorded people
     low, middle, high = np.percentile(legs / adult, [1, 50, 99])
     assert low < 0.7
@@ -94,7 +92,7 @@ def test_builds_reach_from_children_to_giants_with_adults_in_the_middle():
 
 
 def test_a_child_has_a_large_head_and_short_legs():
-    child = crowd(PeopleRange(child=1, giant=0, child_stature=(-0.3, -0.3), length=0, placing=0, part=0, bend=0))
+    child = crowd(replace(NOTHING_NEW, child=1, child_stature=(-0.3, -0.3)))
     head, legs = (distance(child, a, b).mean() for a, b in (("Nose", "Head"), ("L_Hip", "L_Knee")))
     adult_head, adult_legs = (1.05 * distance_in_skeleton(i) for i in (3, 11))
     assert legs / adult_legs == pytest.approx(1 - 0.3 - 0.2 * 0.3, abs=0.01)
@@ -132,13 +130,38 @@ def test_no_knee_and_no_elbow_bends_the_wrong_way():
 
 
 def test_sitting_people_bend_hips_and_knees():
-    people = crowd(PeopleRange(sit=1, bend=0, part=0), count=300)
+    people = crowd(replace(NOTHING_NEW, sit=1), count=300)
     thigh, shin = (
         people.pose3d[:, H["L_Knee"]] - people.pose3d[:, H["L_Hip"]],
         people.pose3d[:, H["L_Ankle"]] - people.pose3d[:, H["L_Knee"]],
     )
     bent = torch.rad2deg(torch.arccos(torch.nn.functional.cosine_similarity(thigh, shin)))
     assert bent.median() > 60
+
+
+def test_free_limbs_go_where_no_recorded_one_was():
+    plain, free = (crowd(ranges, count=400) for ranges in (NOTHING_NEW, replace(NOTHING_NEW, free=1)))
+    at = {name: (H[f"L_{a}"], H[f"L_{b}"]) for name, a, b in (("thigh", "Hip", "Knee"), ("arm", "Shoulder", "Elbow"))}
+    for name, (start, end) in at.items():
+        low = {}
+        for words, people in (("recorded", plain), ("free", free)):
+            bone = torch.nn.functional.normalize(people.pose3d[:, end] - people.pose3d[:, start], dim=1)
+            low[words] = -(bone * people.up).sum(1)  # 1: it points down, 0: it is level
+        assert low["free"].std() > 1.5 * low["recorded"].std(), name
+    assert 0.1 < (low["free"] < 0).float().mean() < 0.9
+    legs = [free.pose3d[:, H[f"{side}_Knee"]] - free.pose3d[:, H[f"{side}_Hip"]] for side in "LR"]
+    assert torch.nn.functional.cosine_similarity(*legs).min() < 0  # each leg by itself
+
+
+def test_regressed_people_have_the_body_s_own_joints():
+    captured, regressed = (crowd(replace(NOTHING_NEW, regressed=share), count=40) for share in (0, 1))
+    for mine, other in zip(captured.meshes, regressed.meshes, strict=True):
+        assert torch.equal(mine, other)
+    knees = [H["L_Knee"], H["R_Knee"]]
+    assert (captured.pose3d - regressed.pose3d)[:, knees].norm(dim=-1).min() > 0.001
+    mixed = crowd(replace(NOTHING_NEW, regressed=0.5), count=400)
+    own = (mixed.pose3d - crowd(NOTHING_NEW, count=400).pose3d).abs().amax((1, 2)) > 1e-4
+    assert 0.4 < own.float().mean() < 0.6
 
 
 def test_parts_of_several_frames_meet_in_one_person():
