@@ -54,8 +54,8 @@ def parse_arguments() -> argparse.Namespace:
     group.add_argument(
         "--lifting",
         metavar="YAML",
-        help="measure only the error of prediction by how the camera is held, where it stands, and which joints are seen, "
-        "on the test sets of this configuration (docs/results.md, docs/predict.md, docs/joints.md)",
+        help="measure only the error of prediction by how the camera is held, where it stands, which joints are seen, and how "
+        "they are placed, on the test sets of this configuration (docs/results.md, docs/predict.md, docs/joints.md)",
     )
     group.add_argument(
         "--quality",
@@ -149,13 +149,15 @@ def measure_lifting(args: argparse.Namespace) -> None:
     from lib.device import choose_devices
     from lib.lifting.lifter import Lifter
     from main.benchmarking.cameras import camera_rows, camera_text, place_rows, place_text, standing_people
+    from main.benchmarking.definitions import definition_rows, definition_text
     from main.benchmarking.missing import missing_rows, missing_text
 
     cfg = load_config(args.lifting, {"DATASET.data_dir": args.data_dir[0]} if args.data_dir else None)
     lifter = Lifter(cfg.TEST.weight_path, choose_devices(args.gpu)[0])
-    results = {}
+    results, count = {}, 20 if args.quick else 1000
     for name in cfg.DATASET.test_list:
-        people = standing_people(build_table(cfg, name, "test"), 20 if args.quick else 1000)
+        table = build_table(cfg, name, "test")
+        people = standing_people(table, count)
         print(f"{name}, {cfg.DATASET.data_dir}: MPJPE / PA-MPJPE, mm (MPJPE over the level camera's)\n", flush=True)
         grid = list(camera_rows(lifter, people))
         print(camera_text(grid) + "\n", flush=True)
@@ -163,7 +165,9 @@ def measure_lifting(args: argparse.Namespace) -> None:
         print(place_text(places) + "\n", flush=True)
         missing = list(missing_rows(lifter, people))
         print(missing_text(missing) + "\n", flush=True)
-        results[name] = {"grid": grid, "places": places, "missing": missing}
+        definitions = list(definition_rows(lifter, table, cfg.DATASET.data_dir, count))
+        print(definition_text(definitions) + "\n", flush=True)
+        results[name] = {"grid": grid, "places": places, "missing": missing, "definitions": definitions}
     if args.json:
         with replacing(args.json) as path:
             path.write_text(json.dumps(results, indent=1) + "\n")

@@ -199,11 +199,16 @@ def test_what_a_body_cameras_and_missing_joints_change_is_measured_on_imported_m
     assert rows["body"]["frames"] == 4
     assert 0 < body["rotation"] < 90
     assert abs(body["mpjpe"] - network["mpjpe"]) < 10
-    grid, places, missing = json.loads((tmp_path / "grid.json").read_text())["Mocap"].values()
+    grid, places, missing, definitions = json.loads((tmp_path / "grid.json").read_text())["Mocap"].values()
     assert [tuple(row[:3]) for row in places] == list(PLACES)
     assert all(0 < row[4] < row[3] < 500 for row in places)
     assert {row[0]: row[1] for row in missing} == {words: 17 - len(names) for words, names in UNSEEN.items()}
     assert missing[0][-1] < missing[-2][-1]  # legs that are seen are nearer to the truth than those that are guessed
+    (_, *captured), (_, *regressed) = definitions
+    level = next(errors for pitch, roll, *errors in grid if pitch == roll == 0)
+    assert captured[0] == pytest.approx(level[0], abs=1e-3)  # the same people, seen by the same cameras
+    assert captured[0] > captured[1] > captured[2] > 0
+    assert regressed[0] != captured[0]
     assert [row[:2] for row in grid] == [[pitch, roll] for pitch in PITCH for roll in ROLL]
     assert all(0 < aligned < error < 500 for *_, error, aligned in grid)
     rows = {row["input"]: row for row in json.loads((tmp_path / "quality.json").read_text())["rows"]}

@@ -83,7 +83,9 @@ def test_limbs_are_as_long_on_both_sides():
 
 
 def test_builds_reach_from_children_to_giants_with_adults_in_the_middle():
-    legs = (distance(p := crowd(PeopleRange(regressed=0)), "L_Hip", "L_Knee") + distance(p, "L_Knee", "L_Ankle")).numpy()
+    legs = (
+        distance(p := crowd(PeopleRange(regressed=0)), "L_Hip", "L_Knee") + distance(p, "L_Knee", "L_Ankle")
+    ).numpy()
     adult = 0.85 * 1.05  # between the two recorded people
     low, middle, high = np.percentile(legs / adult, [1, 50, 99])
     assert low < 0.7
