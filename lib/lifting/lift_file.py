@@ -126,9 +126,10 @@ def lift_people(
 ) -> Lifted:
     """Lift people who were found already and write the files of the request.
 
-    rate: frames per second; notes: lines so far, to which more are added; watch: runs since the last lap; footage: the images
-    that people were found in.
+    rate: frames per second, None: what the people's file says; notes: lines so far, to which more are added; watch: runs since
+    the last lap; footage: the images that people were found in.
     """
+    rate = rate or people[0].fps
     prepared, lines = prepare_usable(choose(people, request, notes), rate or DEFAULT_FPS, request.min_joints)
     del people  # hours of keypoints take gigabytes
     if not prepared:
@@ -166,7 +167,7 @@ def lift_people(
 
 
 def rate_of(request: Request) -> float | None:
-    """Frames per second by --fps, else of the video, else None."""
+    """Frames per second by --fps, else of the video, else None: a file of keypoints may know them."""
     video = request.video or request.image
     return request.fps or (video_rate(video) if video else None)
 

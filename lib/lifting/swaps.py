@@ -18,8 +18,8 @@ JUMP = 0.06
 """By how much shorter the joints' way must be if they have changed places, on average, in parts of the person's size. In motion
 capture of acrobats seen by cameras it is 0.012 at most at 30 frames a second and 0.057 at 10, without any exchange."""
 
-CONTINUOUS = 0.1
-"""How long that way may then be; longer ones are cuts, and show nothing."""
+CONTINUOUS, CLEAR = 0.1, 0.6
+"""A step shows something where the shorter of both ways is below CONTINUOUS, or CLEAR of the longer one; others are cuts."""
 
 RARE = 0.1
 """Parts of the person's size that a second of exchanged frames costs. Detectors take left for right for moments, so of two ways
@@ -71,7 +71,8 @@ def _ways(left: np.ndarray, right: np.ndarray, size: np.ndarray) -> tuple[np.nda
 
 def _exchanged(stay: np.ndarray, cross: np.ndarray, seconds: np.ndarray) -> np.ndarray:
     """(T,) bool from the ways (T - 1,) of `_ways`; seconds (T - 1,): from frame to frame."""
-    shows = (seconds <= MAX_STEP) & np.isfinite(stay) & (np.minimum(stay, cross) < CONTINUOUS)
+    short, long = np.minimum(stay, cross), np.maximum(stay, cross)
+    shows = (seconds <= MAX_STEP) & (short < np.maximum(CONTINUOUS, CLEAR * long))  # NaN is no evidence
     same, change = np.where(shows, stay, 0.0), np.where(shows, cross + JUMP, 0.0)
     rare = RARE * np.minimum(seconds, MAX_STEP)
     cost, origin = np.array([0.0, rare[0]]), np.zeros((len(stay), 2), int)

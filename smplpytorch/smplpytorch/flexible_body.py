@@ -53,7 +53,7 @@ class FlexibleBody:
         one_shape = _with_one(shape)
         root = torch.einsum("cs,bs->bc", self.coarse.rest_joints[0], one_shape)
         turned = torch.einsum("bij,js,bs->bi", world[:, 0], self.pelvis, one_shape)
-        joints, *meshes = points if self.has_joints else (None, *points)
+        joints, meshes = (points[0], points[1:]) if self.has_joints else (None, points)
         if joints is not None:
             joints = joints - joints[:, [HUMAN36M_17.root]]
         return PosedBody(joints, tuple(mesh - (root + turned)[:, None] for mesh in meshes), world)

@@ -52,6 +52,6 @@ class Floor:
         if self.up_sigma <= UNCERTAIN:
             return []
         return [
-            f"the vertical is uncertain by {self.up_sigma:.0f} degrees (usual: below {UNCERTAIN:.0f}), since nobody stands or "
-            "walks upright for long; give it with --up"
+            f"the vertical is uncertain by {self.up_sigma:.1f} degrees (usual: below {UNCERTAIN:.0f}), as nobody is seen to "
+            "stand or walk upright for long; give it with --up"
         ]

@@ -18,9 +18,10 @@ from lib.lifting.tracking import Tracker
 class Keypoints:
     """One person in one image sequence.
 
-    person: track id or count; frames (T,) increasing ints, only frames the person is seen in; xy (T, J, 2) pixels,
-    x right, y down, NaN where missing; scores (T, J) in [0, 1], 0 where missing; joint_set: a key of
-    `lib.joints.JOINT_SETS`; image_size (width, height) or None where neither file nor caller knows it; source: file.
+    person: track id or count; frames (T,) increasing ints, only frames the person is seen in; xy (T, J, 2) pixels, x right, y
+    down, NaN where missing; scores (T, J) in [0, 1], 0 where missing; joint_set: a key of `lib.joints.JOINT_SETS`; image_size
+    (width, height) or None where neither file nor caller knows it; source: file; fps: frame numbers per second, where the file
+    knows them.
     """
 
     person: int
@@ -30,6 +31,7 @@ class Keypoints:
     joint_set: str
     image_size: tuple[int, int] | None
     source: str
+    fps: float | None = None
 
 
 def read_keypoints(
@@ -44,10 +46,10 @@ def read_keypoints(
 ) -> list[Keypoints]:
     """All people in a file, or in a folder of OpenPose files, by person number.
 
-    joint_set: a key of `JOINT_SETS`, needed only if neither file nor geometry decide it; force: accept it (or the
-    file's) even if the joints do not look like it. image_size: (width, height) in pixels, for files without it. rate: frames per
-    second, by which people without identities are followed (DEFAULT_FPS). one_person: there is one person, and the detection with
-    the largest sum of scores in each frame is theirs; identities in the file play no part. notes: lines about what was
+    joint_set: a key of `JOINT_SETS`, needed only if neither file nor geometry decide it; force: accept it (or the file's) even
+    if the joints do not look like it. image_size: (width, height) in pixels, for files without it. rate: frames per second, by
+    which people without identities are followed (the file's, or DEFAULT_FPS). one_person: there is one person, and the detection
+    with the largest sum of scores in each frame is theirs; identities in the file play no part. notes: lines about what was
     skipped or decided are added to it. Which joints count as missing: `xy_and_scores`. UserError for unusable input.
     """
     path, notes = Path(path), [] if notes is None else notes
@@ -76,7 +78,7 @@ def read_keypoints(
             best = _best_of_each_frame(frames[rows], scores[rows])
             numbers[rows] = np.where(best, first, -1)
         elif persons is None:
-            numbers[rows] = first + _follow(frames[rows], detections[rows], rate or DEFAULT_FPS)
+            numbers[rows] = first + _follow(frames[rows], detections[rows], rate or found.fps or DEFAULT_FPS)
         elif found.clips is None:
             numbers[rows] = persons[rows]
         else:
@@ -97,7 +99,7 @@ def read_keypoints(
         person, twice = int(numbers[rows[0]]), frames[rows][1:][np.diff(frames[rows]) == 0]
         if len(twice):
             raise UserError(f"{path}: person {person} is there twice in frame {twice[0]}; track ids must be unique")
-        people.append(Keypoints(person, frames[rows], xy[rows], scores[rows], name, size, str(path)))
+        people.append(Keypoints(person, frames[rows], xy[rows], scores[rows], name, size, str(path), found.fps))
     return people
 
 

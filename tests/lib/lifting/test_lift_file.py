@@ -39,3 +39,17 @@ def test_a_hidden_joint_is_bridged_in_time_by_the_seconds_of_the_request(tmp_pat
         return sequence.pose2d[14:16, 13].mean(0)
 
     assert [np.allclose(middle(rate), wrist) for rate in (100, 25, None)] == [True, False, False]
+
+
+def test_the_frame_rate_is_the_asked_one_else_the_file_s_else_assumed(tmp_path):
+    lifter = Lifter(save_tiny_weights(tmp_path / "best.pth.tar"))
+    request = Request(input="walk.npz", output=(tmp_path / "out.npz",))
+
+    def lifted(asked, known):
+        people = [replace(keypoints_of(0), fps=known)]
+        (sequence,) = lift_people(request, lifter, people, asked, [], Stopwatch()).sequences
+        return sequence.fps, "fps" in sequence.assumed
+
+    assert lifted(50.0, 10.0) == (50, False)
+    assert lifted(None, 10.0) == (10, False)
+    assert lifted(None, None) == (25, True)

@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 
 from lib.errors import UserError
+from lib.lifting import FPS_RANGE
 from lib.lifting.keypoints.formats.detections import Detections, check_bytes, whole_numbers
 from lib.lifting.keypoints.formats.videopose3d import read_custom, read_detectron
 from smplpytorch.smplpytorch.native.passive_pickle import PassiveUnpickler, Refused, to_plain
 
-PLAIN_KEYS = ("keypoints", "scores", "frames", "image_size")
+PLAIN_KEYS = ("keypoints", "scores", "frames", "image_size", "fps")
 OTHER_ARCHIVES = {("boxes", "keypoints"): read_detectron, ("positions_2d",): read_custom}
 """Keys that an archive must have -> its reader: read(path, {key: content}), with objects as plain lists and dictionaries."""
 
@@ -55,7 +56,7 @@ def read_npz(path: Path, data: bytes) -> Detections:
 
 
 def from_arrays(path: Path, arrays: dict[str, np.ndarray]) -> Detections:
-    """keypoints (T, J, 2 or 3) or (P, T, J, 2 or 3); scores (T, J) or (P, T, J); frames (T,); image_size (2,)."""
+    """keypoints (T, J, 2 or 3) or (P, T, J, 2 or 3); scores (T, J) or (P, T, J); frames (T,); image_size (2,); fps ()."""
     keypoints = arrays["keypoints"]
     if keypoints.ndim not in (3, 4) or keypoints.shape[-1] not in (2, 3):
         raise UserError(
@@ -67,7 +68,7 @@ def from_arrays(path: Path, arrays: dict[str, np.ndarray]) -> Detections:
     P, T, J, C = keypoints.shape
     values = np.ones((P, T, J, 3))
     values[..., :C] = keypoints
-    shapes = {"scores": arrays["keypoints"].shape[:-1], "frames": (T,), "image_size": (2,)}
+    shapes = {"scores": arrays["keypoints"].shape[:-1], "frames": (T,), "image_size": (2,), "fps": ()}
     for name, shape in shapes.items():
         if name in arrays and arrays[name].shape != shape:
             raise UserError(
@@ -79,7 +80,11 @@ def from_arrays(path: Path, arrays: dict[str, np.ndarray]) -> Detections:
     frames = whole_numbers(path, arrays.get("frames", np.arange(T)).tolist(), "frames")
     given = arrays.get("image_size")
     size = None if given is None else tuple(whole_numbers(path, given.tolist(), "image_size").tolist())
-    return Detections(np.tile(frames, P), np.repeat(np.arange(P), T), values.reshape(P * T, J, 3), image_size=size)
+    fps = float(arrays["fps"]) if "fps" in arrays else None
+    if fps is not None and not FPS_RANGE[0] <= fps <= FPS_RANGE[1]:
+        raise UserError(f"{path}: fps is {fps:g}; must be {FPS_RANGE[0]:g} to {FPS_RANGE[1]:g} frames per second")
+    numbers = np.tile(frames, P), np.repeat(np.arange(P), T)
+    return Detections(*numbers, values.reshape(P * T, J, 3), image_size=size, fps=fps)
 
 
 def _allowed(path: Path, size: int) -> bool:

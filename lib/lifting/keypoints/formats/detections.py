@@ -26,10 +26,10 @@ NOBODY = "no frame holds a person"
 class Detections:
     """What a file holds.
 
-    frames (N,) int; persons (N,) int, or None where the file has no identities; values (N, J, 3) x, y, score; joint_set:
-    if the format has it; named: the joints come by their names, so their order is sure; image_size: (width, height)
-    where the file knows it; normalized: x and y are parts of the image's width and height; clips (N,) int where the file
-    holds several recordings, whose names are clip_names; notes: a line about everything that was skipped.
+    frames (N,) int; persons (N,) int, or None where the file has no identities; values (N, J, 3) x, y, score; joint_set: if the
+    format has it; named: the joints come by their names, so their order is sure; image_size: (width, height) and fps: frame
+    numbers per second, where the file knows them; normalized: x and y are parts of the image's width and height; clips (N,) int
+    where the file holds several recordings, whose names are clip_names; notes: a line about everything that was skipped.
     """
 
     frames: np.ndarray
@@ -38,6 +38,7 @@ class Detections:
     joint_set: str | None = None
     named: bool = False
     image_size: tuple[int, int] | None = None
+    fps: float | None = None
     normalized: bool = False
     clips: np.ndarray | None = None
     clip_names: tuple[str, ...] = ()

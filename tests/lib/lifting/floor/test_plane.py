@@ -26,7 +26,7 @@ def test_only_an_uncertain_vertical_is_warned_about():
     up = np.array([0.0, -1.0, 0.0])
     assert Floor(up, -1.0, 3.0, 0.1).warnings() == []
     (warning,) = Floor(up, -1.0, 11.0, 0.1).warnings()
-    assert "uncertain by 11 degrees" in warning
+    assert "uncertain by 11.0 degrees" in warning
     assert "--up" in warning
 
 

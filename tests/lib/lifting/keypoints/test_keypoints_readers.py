@@ -168,6 +168,13 @@ def test_frames_without_the_person_are_left_out(tmp_path):
     assert (k.scores == 1).all()  # scores above 1 are cut off
 
 
+def test_an_archive_may_know_its_frame_rate(tmp_path):
+    values = np.full((2, 25, 3), 5.0)
+    (timed,) = read_keypoints(write(tmp_path / "a", npz(keypoints=values, fps=np.array(12.5))), "body25")
+    (untimed,) = read_keypoints(write(tmp_path / "b", npz(keypoints=values)), "body25")
+    assert (timed.fps, untimed.fps) == (12.5, None)
+
+
 def test_null_in_json_is_a_missing_joint(tmp_path):
     content = coco_results(COCO[:1, :2])
     content[0]["keypoints"][3:6] = [None, None, 0.9]
@@ -355,6 +362,8 @@ ERRORS = {
         npz(keypoints=np.ones((4, 25, 2)), scores=np.ones((3, 25))),
         r"scores have shape \(3, 25\), which does not fit keypoints of shape \(4, 25, 2\)",
     ),
+    "npz rate": (npz(keypoints=COCO, fps=np.array(np.nan)), "fps is nan; must be "),
+    "npz rates": (npz(keypoints=COCO, fps=np.ones(4)), r"fps have shape \(4,\), which does not fit"),
     "csv header only": (CSV, "zero frames: a CSV file with a header only"),
     "csv not a number": (
         CSV + b"0,0,Nose,1,2,1\n0,0,Head,x,2,1\n",
