@@ -31,7 +31,7 @@ print("\n".join(needed))
 END
 }
 
-needed=$(list whole test "$@") # `test` always: the README's second command runs the tests
+needed=$(list whole test "$@") # `test` always: the README also runs the tests
 file=$(mktemp)
 trap 'rm -f "$file"' EXIT
 printf '%s\n' "$needed" > "$file"
