@@ -50,6 +50,17 @@ class PoseSequence:
     floor: Floor | None = None
     extras: Mapping[str, np.ndarray] = field(default_factory=dict)
 
+    def __repr__(self) -> str:
+        nodes = " and ".join(str(mesh.shape[1]) for mesh in self.meshes)
+        parts = [
+            f"person {self.person}",
+            frame_ranges(self.frames),
+            f"{self.fps:g} per second",
+            f"{len(self.joint_set)} joints",
+        ]
+        parts += [f"meshes of {nodes} nodes"] * bool(nodes) + ["a body"] * (self.body is not None)
+        return f"PoseSequence({', '.join(parts)})"
+
     def __post_init__(self):
         T, J = self.pose3d.shape[:2]
         defaults = {"scores": np.ones((T, J)), "imputed": np.zeros((T, J), bool), "frames": np.arange(T)}

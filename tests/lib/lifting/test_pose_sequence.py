@@ -14,6 +14,12 @@ def test_defaults_are_all_detected_with_full_score_and_frames_from_zero():
     assert sequence.frames.tolist() == [0, 1, 2]
 
 
+def test_printed_it_is_one_line():
+    text = repr(replace(make_sequence(3), frames=np.array([4, 5, 6]), person=2))
+    assert text.startswith("PoseSequence(person 2, frames 4-6, 24 per second, 17 joints, meshes of ")
+    assert "\n" not in text
+
+
 @pytest.mark.parametrize(
     "changes",
     [

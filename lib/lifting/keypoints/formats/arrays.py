@@ -51,7 +51,10 @@ def read_npz(path: Path, data: bytes) -> Detections:
             return read(path, {name: _content(path, members[name], name) for name in OBJECT_KEYS if name in members})
     if "keypoints" not in members:
         some = ", ".join(sorted(count)[:8]) or "nothing"
-        raise UserError(f"{path}: no array 'keypoints' in this .npz, it has {some}")
+        result = (
+            "; it is a result: give the keypoints that it was made from" if {"pose2d", "pose3d"} <= set(count) else ""
+        )
+        raise UserError(f"{path}: no array 'keypoints' in this .npz, it has {some}{result}")
     return from_arrays(path, {name: _array(path, members[name], f"'{name}'") for name in PLAIN_KEYS if name in members})
 
 

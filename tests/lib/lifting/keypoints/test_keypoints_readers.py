@@ -356,6 +356,10 @@ ERRORS = {
         "shorter than in its header",
     ),
     "npz other names": (npz(pose=np.ones(3)), "no array 'keypoints' in this .npz, it has pose"),
+    "npz of a result": (
+        npz(pose2d=np.ones((1, 17, 2)), pose3d=np.ones((1, 17, 3))),
+        "it has pose2d, pose3d; it is a result: give the keypoints that it was made from",
+    ),
     "npz broken": (npz(keypoints=COCO)[:500], "broken .npz"),
     "npz directory": (npz(keypoints=COCO).replace(b"PK\x05\x06", b"PK\x05\x07"), r"broken \.npz \(.*\); save it again"),
     "npz scores": (
