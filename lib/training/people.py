@@ -210,9 +210,12 @@ class PeopleMaker:
             return torch.where(impossible.view(-1, *[1] * (values.ndim - 1)), values[K:], values[:K])
 
         body, pose3d = self.body.pose(possible(rotations), shape), possible(joints)
+        meshes = body.meshes
         if body.joints is not None:
-            pose3d = torch.where(uniform(1, 1) < self.ranges.regressed, body.joints, pose3d)
-        return People(pose3d, body.meshes, self.body.landmarks(pose3d, body.world, shape), up)
+            own, pelvis = uniform(1, 1) < self.ranges.regressed, body.joints[:, [HUMAN36M_17.root]]
+            pose3d = torch.where(own, body.joints - pelvis, pose3d)
+            meshes = tuple(torch.where(own, mesh - pelvis, mesh) for mesh in meshes)
+        return People(pose3d, meshes, self.body.landmarks(pose3d, body.world, shape), up)
 
     def _recorded(self, rows: torch.Tensor, mirrored: torch.Tensor) -> torch.Tensor:
         """Rotation vectors (K, 24, 3) of samples."""

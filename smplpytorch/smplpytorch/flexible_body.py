@@ -14,8 +14,9 @@ from smplpytorch.smplpytorch.proportions import PROPORTIONS, with_proportions
 
 
 class PosedBody(NamedTuple):
-    """B bodies in camera axes: joints (B, 17, 3) and meshes (B, R, 3) metres, relative to Human3.6M's pelvis, joints those of
-    the body's regressor, None if it has none; world (B, K, 3, 3): rotations of SMPL's joints."""
+    """B bodies in camera axes: joints (B, 17, 3) and meshes (B, R, 3) metres, relative to the pelvis of motion capture. The
+    joints are those of the body's regressor, whose pelvis is some millimetres beside; None if it has none. world
+    (B, K, 3, 3): rotations of SMPL's joints."""
 
     joints: torch.Tensor | None
     meshes: tuple[torch.Tensor, ...]
@@ -53,10 +54,9 @@ class FlexibleBody:
         one_shape = _with_one(shape)
         root = torch.einsum("cs,bs->bc", self.coarse.rest_joints[0], one_shape)
         turned = torch.einsum("bij,js,bs->bi", world[:, 0], self.pelvis, one_shape)
+        points = tuple(group - (root + turned)[:, None] for group in points)
         joints, meshes = (points[0], points[1:]) if self.has_joints else (None, points)
-        if joints is not None:
-            joints = joints - joints[:, [HUMAN36M_17.root]]
-        return PosedBody(joints, tuple(mesh - (root + turned)[:, None] for mesh in meshes), world)
+        return PosedBody(joints, meshes, world)
 
     def landmarks(self, joints: torch.Tensor, world: torch.Tensor, shape: torch.Tensor) -> torch.Tensor:
         """(B, L, 3) in the space of joints (B, 17, 3), the Human3.6M joints of a person with these bone rotations."""
