@@ -88,6 +88,15 @@ def test_frames_that_do_not_follow_each_other_say_nothing():
     assert without_swaps(turned, FPS)[1] == []
 
 
+def test_an_exchange_lasts_through_steps_in_which_the_person_moves_fast():
+    # thrown up twice, by a seventh of their size from one frame to the next, the second time when the exchange ends
+    throws = (np.arange(len(LUNGE)) >= 43).astype(float) + (np.arange(len(LUNGE)) >= 48)
+    size = np.ptp(LUNGE, axis=1).max(-1)[43]
+    right = person(LUNGE - np.array([0, size / 7]) * throws[:, None, None])
+    mended, _ = without_swaps(exchanged(right, range(38, 48), "arms"), FPS)
+    np.testing.assert_array_equal(mended.xy, right.xy)
+
+
 def test_every_convention_has_the_joints():
     for name, joint_set in JOINT_SETS.items():
         for parts in LIMBS.values():
