@@ -63,6 +63,12 @@ def parse_arguments() -> argparse.Namespace:
         help="measure only what the numbers that predict.py warns by are for right and wrong keypoints, on every fifth clip of "
         "the test sets of this configuration (docs/predict.md)",
     )
+    group.add_argument(
+        "--gaps",
+        metavar="YAML",
+        help="measure only how far missing 2D joints are off that are bridged in time or taken from the body, on the test sets "
+        "of this configuration (docs/joints.md)",
+    )
     parser.add_argument(
         "--body-frames", type=int, default=300, metavar="N", help="most frames of a person (default 300)"
     )
@@ -71,13 +77,13 @@ def parse_arguments() -> argparse.Namespace:
         type=float,
         default=10.0,
         metavar="N",
-        help="frames per second of the import, for --body and --quality (default 10)",
+        help="frames per second of the import, for --body, --quality and --gaps (default 10)",
     )
     parser.add_argument(
         "--data-dir",
         metavar="DIR",
         nargs="+",
-        help="DATASET.data_dir for --body, which takes several, --lifting and --quality; default: the configuration's",
+        help="DATASET.data_dir for --body and --gaps, which take several, --lifting and --quality; default: the configuration's",
     )
     parser.add_argument(
         "--quick", action="store_true", help="tiny sizes, to check that everything runs; the numbers are meaningless"
@@ -96,6 +102,8 @@ def main() -> None:
         return measure_lifting(args)
     if args.quality:
         return measure_quality(args)
+    if args.gaps:
+        return measure_gaps(args)
     # Here, for torch takes seconds, which --help does not need.
     from lib.device import choose_devices
     from lib.graph.scales import build_scales
@@ -182,7 +190,7 @@ def measure_quality(args: argparse.Namespace) -> None:
 
     cfg = load_config(args.quality, {"DATASET.data_dir": args.data_dir[0]} if args.data_dir else None)
     lifter = Lifter(cfg.TEST.weight_path, choose_devices(args.gpu)[0])
-    clips = list(measured_clips(cfg, lifter, args.fps))
+    clips = list(measured_clips(cfg, lifter.require_body(), args.fps))
     rows = list(quality_rows(lifter, clips))
     print(
         f"{len(clips)} clips, {rows[0].results} results of each input: median, 95th percentile\n\n{quality_text(rows)}"
@@ -190,6 +198,24 @@ def measure_quality(args: argparse.Namespace) -> None:
     if args.json:
         with replacing(args.json) as path:
             path.write_text(json.dumps({"rows": [asdict(row) for row in rows]}, indent=1) + "\n")
+
+
+def measure_gaps(args: argparse.Namespace) -> None:
+    """The table of docs/joints.md that lib.joints.imputation's MAX_STEP comes from."""
+    from lib.config import load_config
+    from main.benchmarking.missing import gap_errors, gap_text
+    from main.benchmarking.quality import measured_clips
+    from smplpytorch.smplpytorch.load_body import load_body
+
+    rows = {}
+    for folder in args.data_dir or [None]:
+        cfg = load_config(args.gaps, {"DATASET.data_dir": folder} if folder else None)
+        clips = measured_clips(cfg, load_body(cfg.MODEL.smpl_dir), args.fps, every=1)
+        rows[Path(cfg.DATASET.data_dir).name] = gap_errors(clips)
+    print(gap_text(rows))
+    if args.json:
+        with replacing(args.json) as path:
+            path.write_text(json.dumps({"rows": rows}, indent=1) + "\n")
 
 
 if __name__ == "__main__":

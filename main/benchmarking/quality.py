@@ -17,9 +17,10 @@ from lib.lifting.quality import MAX_IMPUTED, MAX_INVERTED, MAX_JITTER, MAX_LIMB_
 from lib.metrics import mpjpe
 from main.benchmarking.body import clips_of
 from main.benchmarking.photographs import SIZE
+from smplpytorch.smplpytorch.body_model import BodyModel
 
 EVERY = 5
-"""One clip of so many is measured."""
+"""One clip of so many is lifted."""
 
 CAMERAS = 4
 """Level cameras around each clip, with equal angles between them and the first one anywhere."""
@@ -97,17 +98,17 @@ class QualityRow:
     refused: float
 
 
-def measured_clips(cfg: Config, lifter: Lifter, fps: float) -> Iterator[Clip]:
-    """One of EVERY clip of three frames or more of the test sets; fps: frames per second of the import."""
+def measured_clips(cfg: Config, body: BodyModel, fps: float, every: int = EVERY) -> Iterator[Clip]:
+    """One of `every` clips of three frames or more of the test sets; fps: frames per second of the import."""
     found = (
         (chunk, rows)
         for name in cfg.DATASET.test_list
-        for chunk in DATASETS[name](cfg.DATASET, lifter.require_body()).chunks("test", progress=False)
+        for chunk in DATASETS[name](cfg.DATASET, body).chunks("test", progress=False)
         for rows in clips_of(chunk, len(chunk.names))
         if len(rows) >= 3
     )
     for number, (chunk, rows) in enumerate(found):
-        if number % EVERY == 0:
+        if number % every == 0:
             joints = np.einsum("tji,tkj->tki", chunk.smpl.R[rows], chunk.joints[rows] / 1000)
             frames = chunk.frames[rows] - chunk.frames[rows[0]]
             yield Clip(joints - joints[:, HUMAN36M_17.root].mean(0), frames // np.diff(frames).min(), fps)

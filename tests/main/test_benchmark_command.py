@@ -17,7 +17,7 @@ from main.benchmarking.body import WAYS
 from main.benchmarking.cameras import PITCH, PLACES, ROLL, camera_rows, camera_text, standing_people
 from main.benchmarking.large_subject import SUBJECT, write_large_subject
 from main.benchmarking.measure import TURN, Times, interleaved
-from main.benchmarking.missing import UNSEEN
+from main.benchmarking.missing import APART, UNSEEN, gap_errors, gap_text, straight_lines
 from main.benchmarking.photographs import DISTANCE
 from main.benchmarking.quality import (
     CAMERAS,
@@ -186,6 +186,8 @@ def test_what_a_body_cameras_and_missing_joints_change_is_measured_on_imported_m
          "--data-dir", tmp_path / "data", "--quick", "--json", tmp_path / "grid.json"),
         ("benchmark.py", "--gpu", "cpu", "--quality", repository / "asset" / "yaml" / "HGN_mocap_test.yml",
          "--data-dir", tmp_path / "data", "--json", tmp_path / "quality.json"),
+        ("benchmark.py", "--gaps", repository / "asset" / "yaml" / "HGN_mocap_test.yml",
+         "--data-dir", tmp_path / "data", "--json", tmp_path / "gaps.json"),
     ):  # fmt: skip
         done = subprocess.run(
             [sys.executable, str(repository / "main" / command[0]), *map(str, command[1:])],
@@ -216,6 +218,9 @@ def test_what_a_body_cameras_and_missing_joints_change_is_measured_on_imported_m
     assert rows["upside down"]["over"]["inverted"] == 1
     assert rows["exact keypoints"]["mpjpe"] < rows["noise of 8 px"]["mpjpe"]
     assert rows["image size stated half as large"]["refused"] == 1
+    *lines, rules = json.loads((tmp_path / "gaps.json").read_text())["rows"]["data"]
+    assert rules > 0
+    assert len(lines) == len(APART)
 
 
 def walking_clip() -> Clip:
@@ -252,6 +257,24 @@ def test_so_many_limbs_are_hidden_for_two_seconds_at_a_time(count):
     changes = np.flatnonzero((hidden[1:] != hidden[:-1]).any(1)) + 1
     assert set(changes) <= {50, 100, 150}
     assert len(changes)
+
+
+def test_straight_lines_join_known_frames_that_are_as_far_apart_as_said():
+    pixels = points_of(0)[:6, :, :2]
+    lines = straight_lines(pixels, np.array([0, 1, 3, 4, 7, 9]), apart=3)  # 6 is not there
+    assert np.flatnonzero(np.isfinite(lines).all((1, 2))).tolist() == [1]
+    np.testing.assert_allclose(lines[1], (2 * pixels[0] + pixels[2]) / 3)
+
+
+def test_straight_lines_are_worse_over_longer_gaps_and_exact_of_who_stands_still():
+    clip = walking_clip()
+    *lines, rules = gap_errors([replace(clip, fps=12.0)])  # 2.5 s
+    assert 0 < lines[0] < lines[1] < lines[2]
+    still = replace(clip, joints=np.repeat(clip.joints[:1], 75, axis=0), frames=np.arange(75))
+    *lines, rules = gap_errors([still])
+    np.testing.assert_allclose(lines, 0, atol=1e-9)
+    assert rules > 1
+    assert f"| standing | 0.0{' | 0.0' * (len(APART) - 1)} | {rules:.1f} |" in gap_text({"standing": [*lines, rules]})
 
 
 class Shaking:
