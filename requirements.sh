@@ -4,6 +4,7 @@
 #   sh requirements.sh video               also the pose detector that main/predict.py --video uses
 #   sh requirements.sh data usd demo dev   other sets: readers of HDF5 data sets, .usd files, the web demo, checks for developers
 #   PYTHON=python3.12 sh requirements.sh   for another interpreter
+# Where a set needs another version of what is installed, pip replaces it; the last line then says what.
 set -e
 PYTHON=${PYTHON:-python}
 cd "$(dirname "$0")"
@@ -31,13 +32,26 @@ print("\n".join(needed))
 END
 }
 
+versions() {
+    "$PYTHON" -m pip list --format=freeze --disable-pip-version-check
+}
+
 needed=$(list whole test "$@") # `test` always: the README also runs the tests
 file=$(mktemp)
 trap 'rm -f "$file"' EXIT
 printf '%s\n' "$needed" > "$file"
+before=$(versions)
 "$PYTHON" -m pip install -r "$file"
 
 for package in $(list alone test "$@"); do
     "$PYTHON" -m pip install --quiet --no-build-isolation --no-deps "$package" ||
         echo "requirements.sh: $package could not be installed here; what needs it says so when it is used"
 done
+
+"$PYTHON" - "$before" "$(versions)" <<'END'
+import sys
+before, after = (dict(line.split("==", 1) for line in text.split("\n") if "==" in line) for text in sys.argv[1:])
+replaced = [f"{name} {before[name]} by {now}" for name, now in after.items() if before.get(name, now) != now]
+if replaced:
+    print(f"requirements.sh: replaced {', '.join(replaced)}")
+END
