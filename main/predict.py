@@ -109,7 +109,8 @@ def parse_arguments() -> Request:
     parser.add_argument(
         "--fps",
         type=float,
-        help=f"frames per second of the input (default: the video's, else {DEFAULT_FPS:g}); for videos, .bvh and --smooth",
+        help=f"frames per second of the input (default: the video's or the file's, else {DEFAULT_FPS:g}); what is smoothed, "
+        "bridged or exchanged over time follows it",
     )
     parser.add_argument(
         "--person", type=int, nargs="+", metavar="N", help="only these persons, by the numbers that this command prints"
@@ -181,7 +182,7 @@ def parse_arguments() -> Request:
     parser.add_argument(
         "--average-flip",
         action="store_true",
-        help="lift the mirrored person too and average the joints: twice the work, some mm less error",
+        help="lift the mirrored person too and average the joints: twice the work, about 1 mm less error",
     )
     parser.add_argument(
         "--gpu", metavar="N", help="CUDA device, or cpu; default: the first device, or the CPU where there is none"
