@@ -72,10 +72,13 @@ def read_cameras(path: Path) -> list[Camera]:
     return cameras
 
 
-def lifted(video: Path, camera: Camera, output: Path, frames: int, weights: str) -> tuple[np.ndarray, np.ndarray]:
-    """2D joints (F, 17, 2) in pixels and 3D joints (F, 17, 3) in metres that main/predict.py finds, NaN where it finds nobody."""
+def lifted(
+    video: Path, camera: Camera, output: Path, frames: int, weights: str, options: list[str]
+) -> tuple[np.ndarray, np.ndarray]:
+    """2D joints (F, 17, 2) in pixels and 3D joints (F, 17, 3) in metres that main/predict.py finds with these further options,
+    NaN where it finds nobody."""
     command = [sys.executable, str(ROOT / "main" / "predict.py"), "--video", str(video), "--output", str(output)]
-    command += ["--weights", weights, "--camera", *map(str, camera.intrinsics)]
+    command += ["--weights", weights, "--camera", *map(str, camera.intrinsics), *options]
     subprocess.run(command, check=True)
     with np.load(output) as z:
         rows = z["person"] == z["person"][0]
@@ -144,6 +147,7 @@ def main() -> None:
     parser.add_argument("--recording", type=Path, required=True, help="folder with calibration/ and videos/")
     parser.add_argument("--output", type=Path, required=True, help="folder for results")
     parser.add_argument("--weights", default=str(ROOT / "experiment" / "HGN_mocap_pretrained"), help="of the network")
+    parser.add_argument("--smooth", action="store_true", help="predict with --smooth")
     args = parser.parse_args()
     args.output.mkdir(parents=True, exist_ok=True)
     cameras = read_cameras(next((args.recording / "calibration").glob("*.qca.txt")))
@@ -151,8 +155,9 @@ def main() -> None:
     films = [cv2.VideoCapture(str(video)) for video in videos]
     frames = int(min(film.get(cv2.CAP_PROP_FRAME_COUNT) for film in films))
     size = [(int(f.get(cv2.CAP_PROP_FRAME_WIDTH)), int(f.get(cv2.CAP_PROP_FRAME_HEIGHT))) for f in films]
+    options = ["--smooth"] if args.smooth else []
     found = [
-        lifted(video, camera, args.output / f"{video.stem}.npz", frames, args.weights)
+        lifted(video, camera, args.output / f"{video.stem}.npz", frames, args.weights, options)
         for video, camera in zip(videos, cameras, strict=True)
     ]
     points = triangulated(np.stack([pixels for pixels, _ in found]), cameras)

@@ -142,6 +142,7 @@ def main() -> None:
         "--mocap", type=Path, help="annotations that prepare_data.py mocap --fps 25 wrote, beside the crossing"
     )
     parser.add_argument("--seconds", type=float, default=3.0, help="of each motion (default: 3)")
+    parser.add_argument("--smooth", action="store_true", help="predict with --smooth")
     parser.add_argument("--output", type=Path, required=True, help="folder for videos and results")
     args = parser.parse_args()
     args.output.mkdir(parents=True, exist_ok=True)
@@ -159,7 +160,7 @@ def main() -> None:
     for name, scene, options in scenes:
         video, lifted = args.output / f"{name}.mp4", args.output / f"{name}.npz"
         write_video(video, scene)
-        predict(video, lifted, *options)
+        predict(video, lifted, *options, *(["--smooth"] if args.smooth else []))
         for errors in measured(scene, lifted, lifter):
             print(f"| {name} {errors.numbers} | {errors} |", flush=True)
 
