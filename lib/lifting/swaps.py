@@ -25,6 +25,9 @@ RARE = 0.1
 """Parts of the person's size that a second of exchanged frames costs. Detectors take left for right for moments, so of two ways
 to read a clip the one with less of it is right, and what is long and doubtful stays as it was found."""
 
+START = np.array([0.0, RARE * MAX_STEP])
+"""What it costs that the first frame is as it was found, and that it is exchanged."""
+
 
 def without_swaps(k: Keypoints, fps: float) -> tuple[Keypoints, list[str]]:
     """The keypoints with left and right exchanged back, legs and arms each for themselves, and a line about it.
@@ -33,21 +36,50 @@ def without_swaps(k: Keypoints, fps: float) -> tuple[Keypoints, list[str]]:
     is right, where each change costs JUMP and exchanged time RARE (Viterbi's algorithm). Frames farther apart than MAX_STEP have
     nothing to do with each other.
     """
-    if len(k.frames) < 2:
-        return k, []
-    names, xy, scores = JOINT_SETS[k.joint_set].names, k.xy.copy(), k.scores.copy()
-    seconds = np.diff(k.frames) / fps
-    size = _size(k.xy)
-    lines = []
-    for limb, parts in LIMBS.items():
-        left, right = np.array([[names.index(f"{side}_{part}") for part in parts] for side in "LR"])
-        swapped = _exchanged(*_ways(k.xy[:, left], k.xy[:, right], size), seconds)
-        if not swapped.any():
-            continue
-        here, there = (np.ix_(swapped, np.concatenate(pair)) for pair in ((left, right), (right, left)))
+    swapped = {limb: _cheapest(_costs(k, limb, fps)) for limb in LIMBS}
+    lines = [
+        f"person {k.person}: left and right {limb} exchanged in {frame_ranges(k.frames[rows])}"
+        for limb, rows in swapped.items()
+        if rows.any()
+    ]
+    return (_exchanged(k, swapped), lines) if lines else (k, [])
+
+
+class LiveSwaps:
+    """`without_swaps` for one person as the frames come: what those so far say (the first half of Viterbi's algorithm).
+
+    Frames after it would correct some decisions; docs/joints.md has what that costs.
+    """
+
+    def __init__(self) -> None:
+        self._last: Keypoints | None = None
+        self._cost = dict.fromkeys(LIMBS, START)
+
+    def __call__(self, k: Keypoints, fps: float) -> Keypoints:
+        """The keypoints of one frame (T = 1), which comes after those before; fps: frame numbers per second."""
+        last, self._last = self._last, k
+        if last is None:
+            return k
+        both = replace(k, frames=np.concatenate([last.frames, k.frames]), xy=np.concatenate([last.xy, k.xy]))
+        self._cost = {limb: (cost[:, None] + _costs(both, limb, fps)[0]).min(0) for limb, cost in self._cost.items()}
+        return _exchanged(k, {limb: cost[None].argmin(1) == 1 for limb, cost in self._cost.items()})
+
+
+def _joints(joint_set: str, limb: str) -> tuple[np.ndarray, np.ndarray]:
+    """Numbers of the left joints of a limb, and of the right ones."""
+    names = JOINT_SETS[joint_set].names
+    left, right = np.array([[names.index(f"{side}_{part}") for part in LIMBS[limb]] for side in "LR"])
+    return left, right
+
+
+def _exchanged(k: Keypoints, swapped: dict[str, np.ndarray]) -> Keypoints:
+    """The keypoints with left and right exchanged in rows (T,) bool of each limb."""
+    xy, scores = k.xy.copy(), k.scores.copy()
+    for limb, rows in swapped.items():
+        left, right = _joints(k.joint_set, limb)
+        here, there = (np.ix_(rows, np.concatenate(pair)) for pair in ((left, right), (right, left)))
         xy[here], scores[here] = k.xy[there], k.scores[there]
-        lines.append(f"person {k.person}: left and right {limb} exchanged in {frame_ranges(k.frames[swapped])}")
-    return (replace(k, xy=xy, scores=scores), lines) if lines else (k, [])
+    return replace(k, xy=xy, scores=scores)
 
 
 def _size(xy: np.ndarray) -> np.ndarray:
@@ -69,19 +101,26 @@ def _ways(left: np.ndarray, right: np.ndarray, size: np.ndarray) -> tuple[np.nda
     return ways[0], ways[1]
 
 
-def _exchanged(stay: np.ndarray, cross: np.ndarray, seconds: np.ndarray) -> np.ndarray:
-    """(T,) bool from the ways (T - 1,) of `_ways`; seconds (T - 1,): from frame to frame."""
+def _costs(k: Keypoints, limb: str, fps: float) -> np.ndarray:
+    """(T - 1, 2, 2): what each step costs from a frame as it was found (0) or exchanged (1) to the next one, likewise."""
+    left, right = _joints(k.joint_set, limb)
+    stay, cross = _ways(k.xy[:, left], k.xy[:, right], _size(k.xy))
+    seconds = np.diff(k.frames) / fps
     short, long = np.minimum(stay, cross), np.maximum(stay, cross)
     shows = (seconds <= MAX_STEP) & (short < np.maximum(CONTINUOUS, CLEAR * long))  # NaN is no evidence
     same, change = np.where(shows, stay, 0.0), np.where(shows, cross + JUMP, 0.0)
     rare = RARE * np.minimum(seconds, MAX_STEP)
-    cost, origin = np.array([0.0, rare[0]]), np.zeros((len(stay), 2), int)
-    for t, ways in enumerate(zip(same, change, strict=True)):
-        paths = cost[:, None] + np.array([ways, ways[::-1]])  # [from, to]
-        origin[t] = paths.argmin(0)
-        cost = paths.min(0) + [0.0, rare[t]]
-    state = np.zeros(len(stay) + 1, bool)
-    state[-1] = cost.argmin()
-    for t in range(len(stay) - 1, -1, -1):
+    return np.moveaxis(np.array([[same, change + rare], [change, same + rare]]), -1, 0)
+
+
+def _cheapest(costs: np.ndarray) -> np.ndarray:
+    """(T,) bool: which frames are exchanged in the cheapest way through the steps (T - 1, 2, 2) of `_costs`."""
+    total, origin = START, np.zeros(costs.shape[:2], int)
+    for t, step in enumerate(costs):
+        ways = total[:, None] + step
+        origin[t], total = ways.argmin(0), ways.min(0)
+    state = np.zeros(len(costs) + 1, bool)
+    state[-1] = total.argmin()
+    for t in range(len(costs) - 1, -1, -1):
         state[t] = origin[t, int(state[t + 1])]
     return state

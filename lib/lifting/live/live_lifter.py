@@ -1,7 +1,8 @@
 """People lifted frame by frame, from this frame and those before it alone.
 
 What a file's command does with the frames after, this cannot do: a missing joint is imputed from the body, never from later
-frames; the virtual camera's motion is smoothed from one side, so it is steady but for more noise; `OneEuro` is causal anyway.
+frames; left and right are exchanged back by what is known so far; the virtual camera's motion is smoothed from one side, so it
+is steady but for more noise; `OneEuro` is causal anyway.
 """
 
 import itertools
@@ -17,6 +18,7 @@ from lib.lifting.keypoints.readers import Keypoints
 from lib.lifting.lifter import Lifter
 from lib.lifting.pose_sequence import PoseSequence
 from lib.lifting.root_translation import with_root_translation
+from lib.lifting.swaps import LiveSwaps
 from lib.lifting.tracking import MAX_GAP
 from lib.lifting.usable import without_far_joints
 from lib.lifting.writers.geometry import SPACING
@@ -40,12 +42,13 @@ class LivePerson:
 @dataclass
 class _Memory:
     """What is kept of a person: last: number of the frame they were last seen in; scores: sum over all frames; place: number of
-    their place in the row of people, None until they are shown; frames of the last MEMORY seconds; filters by what
-    they filter; filtered: number of the frame that was filtered last."""
+    their place in the row of people, None until they are shown; swaps: exchanges left and right back; frames of the last MEMORY
+    seconds; filters by what they filter; filtered: number of the frame that was filtered last."""
 
     last: int = 0
     scores: float = 0.0
     place: int | None = None
+    swaps: LiveSwaps = field(default_factory=LiveSwaps)
     frames: list[PreparedPerson] = field(default_factory=list)
     filters: dict[str, smoothing.OneEuro] = field(default_factory=dict)
     filtered: int | None = None
@@ -91,12 +94,13 @@ class LiveLifter:
         """The people of one frame (T = 1 each), which comes after those before, and a line about each who is not lifted."""
         windows, lines = [], []
         for k in self._chosen(people):
+            memory = self._memories[k.person]
             try:
-                person = _prepared(k, self._rate, self._min_joints)
+                person = _prepared(memory.swaps(without_far_joints(k)[0], self._rate), self._rate, self._min_joints)
             except UserError as problem:
                 lines.append(f"person {k.person}: {problem}")
                 continue
-            windows.append(self._memories[k.person].window(person, MEMORY * self._rate))
+            windows.append(memory.window(person, MEMORY * self._rate))
         sequences = self._lifter.lift(windows, self._rate, self._camera, latest=True) if windows else []
         shown = []
         for sequence in sequences:
@@ -141,7 +145,7 @@ class LiveLifter:
 def _prepared(k: Keypoints, rate: float, min_joints: int) -> PreparedPerson:
     """Converted and imputed; UserError for a person of whom too little is seen."""
     try:
-        person = prepare_person(without_far_joints(k)[0], rate, min_joints)
+        person = prepare_person(k, rate, min_joints)
     except UserError:
         raise UserError("too few joints are seen") from None
     if virtual_camera.extent(person.pixels)[0] < virtual_camera.MIN_EXTENT:

@@ -9,7 +9,7 @@ import pytest
 from lib.joints import HUMAN36M_17, JOINT_SETS
 from lib.lifting.keypoints.readers import Keypoints
 from lib.lifting.lifter import Lifter
-from lib.lifting.swaps import LIMBS, without_swaps
+from lib.lifting.swaps import LIMBS, LiveSwaps, without_swaps
 from lib.lifting.usable import prepare_usable
 
 SIZE, FPS = (1280, 720), 24
@@ -95,6 +95,26 @@ def test_an_exchange_lasts_through_steps_in_which_the_person_moves_fast():
     right = person(LUNGE - np.array([0, size / 7]) * throws[:, None, None])
     mended, _ = without_swaps(exchanged(right, range(38, 48), "arms"), FPS)
     np.testing.assert_array_equal(mended.xy, right.xy)
+
+
+def as_they_come(k: Keypoints) -> np.ndarray:
+    """What `LiveSwaps` makes of the frames, one after the other."""
+    swaps = LiveSwaps()
+    one = [replace(k, frames=k.frames[[t]], xy=k.xy[[t]], scores=k.scores[[t]]) for t in range(len(k.frames))]
+    return np.concatenate([swaps(frame, FPS).xy for frame in one])
+
+
+@pytest.mark.parametrize("rows", [range(20, 30), [30], [10, 12, 30, 31, 32]])
+def test_frames_that_come_one_by_one_are_exchanged_back_at_once(rows):
+    right = person(LUNGE)
+    np.testing.assert_array_equal(as_they_come(exchanged(right, rows, "arms")), right.xy)
+    np.testing.assert_array_equal(as_they_come(right), right.xy)
+
+
+def test_after_a_pause_frames_that_come_one_by_one_are_as_they_are_found():
+    found = exchanged(person(LUNGE), range(20, 30), "arms")
+    late = replace(found, frames=found.frames + 5 * (found.frames >= 25))
+    np.testing.assert_array_equal(as_they_come(late)[25:30], found.xy[25:30])
 
 
 def test_every_convention_has_the_joints():

@@ -104,6 +104,14 @@ def test_a_missing_joint_is_imputed_and_marked(lifter):
     assert np.isfinite(person.pose3d).all()
 
 
+def test_left_and_right_are_exchanged_back_as_the_frames_come(lifter):
+    k, live = keypoints_of(0), LiveLifter(lifter, 25.0, None, 8)
+    found = replace(k, xy=k.xy.copy())
+    found.xy[10:15, 1:7] = k.xy[10:15, [4, 5, 6, 1, 2, 3]]  # the legs
+    shown = [live([row(found, t)])[0][0].pose2d for t in range(len(k.frames))]
+    np.testing.assert_allclose(shown, k.xy)
+
+
 def test_a_person_on_one_point_is_named(lifter):
     k = keypoints_of(0)
     k.xy[:] = [300.0, 200.0]
