@@ -97,13 +97,15 @@ def jumps(pixels: np.ndarray, seconds: np.ndarray) -> np.ndarray:
     """(T,) bool: rows in which the person moved or changed size faster than a person can since the row before.
 
     pixels (T, J, 2) at times (T,). Cuts, zooms and confused identities do that. Medians over the joints are compared, so
-    that one or a few misplaced joints are no jump.
+    that one or a few misplaced joints are no jump: of how far the joints moved, and of how much farther from their middle
+    they are than before.
     """
     middle = np.median(pixels, axis=1, keepdims=True)
+    distance = np.maximum(np.linalg.norm(pixels - middle, axis=-1), MIN_EXTENT / 4)
     # the median distance of a standing person's joints from their middle is about a quarter of the height
-    height = 4 * np.maximum(np.median(np.linalg.norm(pixels - middle, axis=-1), axis=1), MIN_EXTENT / 4)
+    height = 4 * np.median(distance, axis=1)
     move = np.median(np.linalg.norm(np.diff(pixels, axis=0), axis=-1), axis=1) / np.maximum(height[1:], height[:-1])
-    growth = np.abs(np.diff(np.log(height)))
+    growth = np.abs(np.median(np.diff(np.log(distance), axis=0), axis=1))
     step = np.diff(seconds)
     jump = (move > MAX_MOVE + MAX_MOVE_RATE * step) | (growth > MAX_GROWTH + MAX_GROWTH_RATE * step)
     return np.concatenate([[False], jump])

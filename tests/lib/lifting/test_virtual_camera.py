@@ -110,6 +110,15 @@ def test_a_sprinter_and_misplaced_joints_are_no_jumps():
     assert not jumps(pixels, np.arange(40) / 25).any()
 
 
+def test_one_joint_that_comes_nearer_to_the_others_is_no_jump():
+    angle = np.arange(17) * 2.4  # all around
+    ring = np.column_stack([np.cos(angle), np.sin(angle)])
+    near = (np.arange(17) < [[8], [9]])[..., None]  # half of the joints in the first frame, one more in the second
+    pixels = np.where(near, 20, 100) * ring
+    assert not jumps(pixels, np.array([0, 0.04])).any()
+    assert jumps(pixels * [[[1.0]], [[1.6]]], np.array([0, 0.04]))[1]
+
+
 def test_a_person_who_crosses_fast_stays_in_the_middle_of_the_view():
     pixels = _pixels(_walk((-6, 0, 6), 8.0), (1280, 720), 1.2)
     screen = virtual_camera(pixels, (1280, 720)).pose2d
