@@ -15,6 +15,7 @@ from lib.lifting.detectors.detector import Detector
 from lib.lifting.detectors.factory import open_detector
 from lib.lifting.detectors.stream import detect_video
 from lib.lifting.detectors.video import frame_count, image_size_of, video_rate
+from lib.lifting.doubts import doubts
 from lib.lifting.footage import Footage
 from lib.lifting.keypoints.readers import Keypoints, read_keypoints, strongest
 from lib.lifting.lifter import Lifter
@@ -25,7 +26,7 @@ from lib.lifting.root_translation import with_root_translation
 from lib.lifting.sequence_smoothing import smoothed
 from lib.lifting.skipping import problem_of, skipping
 from lib.lifting.stature import with_height
-from lib.lifting.usable import doubtful_image_size, prepare_usable
+from lib.lifting.usable import prepare_usable
 from lib.lifting.virtual_camera import person_size
 from lib.lifting.writers import write_poses
 
@@ -135,16 +136,11 @@ def lift_people(
     if not prepared:
         raise problem_of(lines[0])
     notes += lines
-    if doubt := doubtful_image_size(prepared):
-        notes.append(f"warning: {doubt}")
 
     sequences = lifter.lift(prepared, rate, request.camera)
     if request.camera:
         sequences, lines = located(sequences, request.camera)
         notes += lines
-    for sequence in sequences:
-        if sequence.quality is not None:
-            notes += [f"warning: person {sequence.person}: {warning}" for warning in sequence.quality.warnings()]
     if request.smooth:
         sequences = [smoothed(sequence, request.smooth) for sequence in sequences]
     watch.lap("prepared and lifted")
@@ -159,6 +155,7 @@ def lift_people(
         assert sequences[0].floor is not None
         notes += [*lines, *(f"warning: {warning}" for warning in sequences[0].floor.warnings())]
         watch.lap("put on the floor")
+    notes += [f"warning: {doubt}" for doubt in doubts(sequences)]
     written = write(request.outputs, sequences, footage, notes, request.mesh)
     watch.lap("written")
     if request.video:

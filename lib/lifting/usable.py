@@ -20,9 +20,6 @@ MIN_USABLE = 0.5
 FAR = 1.0
 """Image widths or heights outside the image from which a joint counts as missing."""
 
-MIN_USED = 0.05
-"""Part of the image's width or height that the keypoints use at least; below, the image size is doubted."""
-
 
 def prepare_usable(
     people: list[Keypoints], fps: float = DEFAULT_FPS, min_joints: int = MIN_JOINTS
@@ -53,16 +50,6 @@ def without_far_joints(k: Keypoints) -> tuple[Keypoints, list[str]]:
     where = frame_ranges(k.frames[far.any(1)])
     line = f"person {k.person}: {joints} far outside the image and treated as missing, in {where}"
     return replace(k, xy=np.where(far[..., None], np.nan, k.xy), scores=np.where(far, 0.0, k.scores)), [line]
-
-
-def doubtful_image_size(people: list[PreparedPerson]) -> str | None:
-    """A line where all people's joints together use less than MIN_USED of the image's width and height."""
-    size = np.asarray(people[0].image_size)
-    points = np.concatenate([p.pixels.reshape(-1, 2) for p in people])
-    used = (np.ptp(points, axis=0) / size).max()
-    if used >= MIN_USED:
-        return None
-    return f"the joints use only {used:.1%} of the {size[0]} x {size[1]} image; check the image size"
 
 
 def _usable(whole: Keypoints, fps: float, min_joints: int) -> tuple[PreparedPerson, list[str]]:

@@ -53,3 +53,13 @@ def test_the_frame_rate_is_the_asked_one_else_the_file_s_else_assumed(tmp_path):
     assert lifted(50.0, 10.0) == (50, False)
     assert lifted(None, 10.0) == (10, False)
     assert lifted(None, None) == (25, True)
+
+
+def test_a_cut_is_a_warning(tmp_path):
+    lifter = Lifter(save_tiny_weights(tmp_path / "best.pth.tar"))
+    k = keypoints_of(0)
+    k.xy[20:] += (0.3 * np.ptp(k.xy[..., 0]) + 300, 0)
+    request = Request(input="walk.json", output=(tmp_path / "out.npz",))
+    notes = lift_people(request, lifter, [k], None, [], Stopwatch()).notes
+    (line,) = (note for note in notes if "jumps" in note)
+    assert line.startswith("warning: person 0 jumps at frame 20: a cut, or another person; ")

@@ -3,9 +3,8 @@ from dataclasses import replace
 import numpy as np
 
 from lib.joints import HUMAN36M_17
-from lib.lifting.keypoints.prepare import prepare_people
-from lib.lifting.usable import doubtful_image_size, prepare_usable
-from tests.stick_person import SIZE, keypoints_of
+from lib.lifting.usable import prepare_usable
+from tests.stick_person import keypoints_of
 
 
 def test_one_bad_person_does_not_sink_the_others():
@@ -87,14 +86,3 @@ def test_joints_a_little_outside_the_image_stay():
     prepared, notes = prepare_usable([replace(k, xy=xy)])
     assert not prepared[0].imputed.any()
     assert notes == []
-
-
-def test_an_image_size_that_the_joints_hardly_use_is_doubted():
-    (good,) = prepare_people([keypoints_of(0)])
-    assert doubtful_image_size([good]) is None
-    wide = np.ptp(good.pixels.reshape(-1, 2), axis=0)
-    assert (wide < 0.05 * np.array([12800, 14400])).all()
-    line = doubtful_image_size([replace(good, image_size=(12800, 14400))])
-    assert line.startswith("the joints use only ")
-    assert "of the 12800 x 14400 image" in line
-    assert good.image_size == SIZE

@@ -4,7 +4,7 @@ import pytest
 from lib.camera import camera_to_pixel, pixel_to_normalized
 from lib.errors import UserError
 from lib.joints import HUMAN36M_17
-from lib.lifting.virtual_camera import ASSUMED_FOCAL, SHOWN_SIZE, jumps, virtual_camera
+from lib.lifting.virtual_camera import ASSUMED_FOCAL, SHOWN_SIZE, jumps, lasting_jumps, virtual_camera
 from tests.stick_person import stick_people
 
 
@@ -117,6 +117,16 @@ def test_one_joint_that_comes_nearer_to_the_others_is_no_jump():
     pixels = np.where(near, 20, 100) * ring
     assert not jumps(pixels, np.array([0, 0.04])).any()
     assert jumps(pixels * [[[1.0]], [[1.6]]], np.array([0, 0.04]))[1]
+
+
+def test_a_jump_lasts_where_the_person_stays_there():
+    here, there = (_pixels(_person(place, 20), (1280, 720), 1.0) for place in ((-1, 0, 4), (1, 0, 4)))
+    seconds = np.arange(40) / 25
+    cut = np.concatenate([here, there])
+    assert np.flatnonzero(lasting_jumps(cut, seconds)).tolist() == [20]
+    glimpse = np.concatenate([here, there[:2], here[:18]])
+    assert np.flatnonzero(jumps(glimpse, seconds)).tolist() == [20, 22]
+    assert not lasting_jumps(glimpse, seconds).any()
 
 
 def test_a_person_who_crosses_fast_stays_in_the_middle_of_the_view():
