@@ -1,5 +1,7 @@
 """What may be wrong with lifted people, in lines for the user."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from lib.joints.imputation import frame_ranges
@@ -10,14 +12,21 @@ MIN_USED = 0.05
 """Part of the image's width or height that the keypoints use at least; below, the image size is doubted."""
 
 
-def doubts(sequences: list[PoseSequence]) -> list[str]:
+def doubts(sequences: list[PoseSequence], motion: bool = True) -> list[str]:
     """A line about each thing that is unusual in the people of one image sequence: the image's size, persons who jump, and
-    numbers above their limits (`Quality.warnings`)."""
+    numbers above their limits (`Quality.warnings`).
+
+    motion: False where the frames may have nothing to do with each other, so that jumps and shaking are usual.
+    """
     lines = _of_image_size(sequences)
     for sequence in sequences:
-        lines += _of_jumps(sequence)
-        if sequence.quality is not None:
-            lines += [f"person {sequence.person}: {warning}" for warning in sequence.quality.warnings()]
+        quality = sequence.quality
+        if motion:
+            lines += _of_jumps(sequence)
+        elif quality is not None:
+            quality = replace(quality, jitter=None)
+        if quality is not None:
+            lines += [f"person {sequence.person}: {warning}" for warning in quality.warnings()]
     return lines
 
 

@@ -5,10 +5,11 @@ poses = Lifter()(keypoints, image_size=(1920, 1080), joint_set="coco")  # keypoi
 poses.pose3d                                                             # (T, 17, 3), metres
 """
 
-from collections.abc import Sequence
+import warnings
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import torch
@@ -19,14 +20,15 @@ from lib.errors import UserError
 from lib.graph.scales import build_scales
 from lib.joints import HUMAN36M_17, JOINT_SETS
 from lib.lifting import DEFAULT_FPS, FPS_RANGE, MAX_IMAGE_SIDE, PRETRAINED
+from lib.lifting.doubts import doubts
 from lib.lifting.floor.ground import on_floor
+from lib.lifting.keypoints.conventions import clearly_better, doubt_of
 from lib.lifting.keypoints.prepare import PreparedPerson, prepare_people
 from lib.lifting.keypoints.readers import Keypoints, xy_and_scores
 from lib.lifting.pose_sequence import PoseSequence
 from lib.lifting.quality import Quality, inverted, jitter, limb_spread, misfit
 from lib.lifting.root_translation import with_root_translation
-from lib.lifting.swaps import without_swaps
-from lib.lifting.usable import without_far_joints
+from lib.lifting.usable import mended
 from lib.lifting.virtual_camera import intrinsics, virtual_camera
 from lib.models.factory import build_fast_predictor, find_weights, load_network
 from lib.models.inference import evaluate_in_parts
@@ -35,6 +37,8 @@ from smplpytorch.smplpytorch.load_body import load_body
 
 if TYPE_CHECKING:
     from lib.lifting.body_fitter import BodyFitter
+
+Item = TypeVar("Item")
 
 ROOT = Path(__file__).resolve().parents[2]
 """This checkout."""
@@ -93,6 +97,9 @@ class Lifter:
         One person gives a PoseSequence with all T frames, several a list with one for each, in which frames without any
         joint of the person are skipped. pose3d (T, 17, 3) and meshes are in metres, camera axes, relative to the pelvis;
         with a camera `root` (T, 3) is the position of the pelvis. UserError where the input cannot be used (docs/joints.md).
+
+        What main/predict.py says in lines is a UserWarning each: joints that are left out, left and right exchanged back, joints
+        that look like another joint_set, persons who jump, numbers of `quality` above their limits.
         """
         keypoints, image_size = _checked_keypoints(keypoints, joint_set), _checked_size(image_size)
         frames = _checked_frames(frames, keypoints.shape[-3])
@@ -102,11 +109,15 @@ class Lifter:
             for number, person in enumerate(keypoints if several else keypoints[None])
         ]
         rate = _checked_fps(fps)
-        near = [without_far_joints(k)[0] for k in given]
-        people = prepare_people(near if fps is None else [without_swaps(k, rate)[0] for k in near], rate)
-        sequences = self.lift(people, fps, camera)
+        lines = _other_convention(given)
+        people, more = _each(lambda k: mended(k, fps), given)
+        sequences = self.lift(prepare_people(people, rate), fps, camera)
+        lines += more
         if camera is not None:
-            sequences = [with_root_translation(sequence, camera)[0] for sequence in sequences]
+            sequences, more = _each(lambda sequence: with_root_translation(sequence, camera), sequences)
+            lines += more
+        for line in lines + doubts(sequences, motion=fps is not None):
+            warnings.warn(line, stacklevel=2)
         return sequences if several else sequences[0]
 
     def lift(
@@ -266,6 +277,20 @@ def _load(weights: str | Path, smpl_dir: str | Path | None) -> tuple[nn.Module, 
         raise UserError(f"{path}: was trained on other joints ({', '.join(names[:3])}, ...), Human3.6M's 17 are needed")
     trained = config_from_dict(content["config"], path).MODEL if "config" in content else cfg.MODEL
     return model, tuple(scale.faces for scale in scales[1:] if scale.faces is not None), trained
+
+
+def _each(use: Callable[[Item], tuple[Item, list[str]]], items: Iterable[Item]) -> tuple[list[Item], list[str]]:
+    """What becomes of the items, and the lines about all of them."""
+    results = [use(item) for item in items]
+    return [result for result, _ in results], [line for _, lines in results for line in lines]
+
+
+def _other_convention(people: list[Keypoints]) -> list[str]:
+    """A line where the people's joints clearly look like those of another convention."""
+    name = people[0].joint_set
+    values = np.concatenate([np.concatenate([k.xy, k.scores[..., None]], axis=-1) for k in people])
+    better = clearly_better(values, name)
+    return [] if better is None else [f"{doubt_of(name, better)}; give joint_set={better!r}"]
 
 
 def _checked_keypoints(keypoints: np.ndarray, joint_set: str) -> np.ndarray:

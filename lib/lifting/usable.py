@@ -26,12 +26,23 @@ def prepare_usable(
 ) -> tuple[list[PreparedPerson], list[str]]:
     """`prepare_people` without the joints, frames and persons that cannot be used, and one line about each.
 
-    fps: frame numbers per second. Joints far outside the image count as missing (`without_far_joints`). Left and right that were
-    taken for each other are exchanged back (`without_swaps`). Frames in which fewer than min_joints of Human3.6M's 17 are
+    fps: frame numbers per second. The keypoints are `mended`. Frames in which fewer than min_joints of Human3.6M's 17 are
     seen, and frames with all joints on one point, are skipped. A person with fewer than MIN_USABLE of the frames left is
     skipped.
     """
     return skipping(lambda whole: _usable(whole, fps, min_joints), people)
+
+
+def mended(k: Keypoints, fps: float | None) -> tuple[Keypoints, list[str]]:
+    """The keypoints `without_far_joints` and `without_swaps`, and lines about them.
+
+    fps: frame numbers per second; None where the frames may be no motion, so that left and right stay as they are.
+    """
+    k, lines = without_far_joints(k)
+    if fps is not None:
+        k, swapped = without_swaps(k, fps)
+        lines = lines + swapped
+    return k, lines
 
 
 def without_far_joints(k: Keypoints) -> tuple[Keypoints, list[str]]:
@@ -54,9 +65,8 @@ def without_far_joints(k: Keypoints) -> tuple[Keypoints, list[str]]:
 
 def _usable(whole: Keypoints, fps: float, min_joints: int) -> tuple[PreparedPerson, list[str]]:
     """The person without unusable frames, and lines about those; UserError where too few are left."""
-    whole, far = without_far_joints(whole)
-    whole, swapped = without_swaps(whole, fps)
-    part, notes = whole, far + swapped
+    whole, notes = mended(whole, fps)
+    part = whole
     while not (rows := _completable(part, fps, min_joints)).all():
         part = _take(part, rows)
     if len(part.frames) < MIN_USABLE * len(whole.frames):

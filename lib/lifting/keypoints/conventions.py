@@ -44,23 +44,35 @@ def joint_set_of(
         )
     if len(fitting) == 1 or (force and name is not None):
         return name or fitting[0]
+    if name is not None:
+        if better := clearly_better(values, name):
+            raise UserError(f"{path}: {doubt_of(name, better)}; give --joint-set {better}, or --force if you are sure")
+        return name
     unlike = unlikeness(values, fitting)
     best = min(fitting, key=unlike.__getitem__)
     second = min(unlike[other] for other in fitting if other != best)
-    clear = np.isfinite(unlike[best]) and second >= CLEAR * unlike[best]
-    if name is None:
-        if not clear:
-            raise UserError(f"{path}: {count} joints may be {' or '.join(fitting)}; choose one with --joint-set")
-        notes.append(
-            f"{path}: {count} joints read as {best}, in which they look most like people; use --joint-set to choose another"
-        )
-        return best
-    if name != best and np.isfinite(unlike[best]) and unlike[name] >= CLEAR * unlike[best]:
-        raise UserError(
-            f"{path}: read as {name} the joints do not look like people, as {best} they do; give --joint-set {best}, or "
-            "--force if you are sure"
-        )
-    return name
+    if not (np.isfinite(unlike[best]) and second >= CLEAR * unlike[best]):
+        raise UserError(f"{path}: {count} joints may be {' or '.join(fitting)}; choose one with --joint-set")
+    notes.append(
+        f"{path}: {count} joints read as {best}, in which they look most like people; use --joint-set to choose another"
+    )
+    return best
+
+
+def clearly_better(values: np.ndarray, name: str) -> str | None:
+    """The convention of as many joints in which the joints (N, J, 3), NaN where missing, look clearly more like people than in
+    the one of this name; None where there is none."""
+    fitting = joint_sets_of(values.shape[1])
+    if len(fitting) == 1:
+        return None
+    unlike = unlikeness(values, fitting)
+    best = min(fitting, key=unlike.__getitem__)
+    return best if np.isfinite(unlike[best]) and unlike[name] >= CLEAR * unlike[best] else None
+
+
+def doubt_of(name: str, better: str) -> str:
+    """What is said of joints that were read in one convention and are in another."""
+    return f"read as {name} the joints do not look like people, as {better} they do"
 
 
 def unlikeness(values: np.ndarray, joint_sets: list[str]) -> dict[str, float]:

@@ -39,6 +39,13 @@ def test_a_moment_elsewhere_is_no_cut():
     assert doubts([replace(sequence, pose2d=back)]) == []
 
 
+def test_frames_that_are_no_motion_neither_jump_nor_shake():
+    shaking = replace(cut(24, 12), quality=Quality(0.05, 0.01, 0.0, 900.0, 0.3))
+    (line,) = doubts([shaking], motion=False)
+    assert "imputed" in line
+    assert len(doubts([shaking])) == 3
+
+
 def test_an_image_that_the_joints_hardly_use_is_doubted():
     wide = replace(make_sequence(4), image_size=(12800, 14400))
     (line,) = doubts([wide])

@@ -1,3 +1,4 @@
+import warnings
 from dataclasses import replace
 
 import numpy as np
@@ -63,3 +64,21 @@ def test_a_cut_is_a_warning(tmp_path):
     notes = lift_people(request, lifter, [k], None, [], Stopwatch()).notes
     (line,) = (note for note in notes if "jumps" in note)
     assert line.startswith("warning: person 0 jumps at frame 20: a cut, or another person; ")
+
+
+def test_an_array_in_python_is_warned_about_in_the_words_of_the_command(tmp_path):
+    lifter = Lifter(save_tiny_weights(tmp_path / "best.pth.tar"))
+    k = keypoints_of(0)
+    xy = k.xy.copy()
+    xy[8:12, 1:7] = k.xy[8:12, [4, 5, 6, 1, 2, 3]]  # left and right legs
+    xy[3, 16] = (9000, 9000)
+    xy[20:] += (500, 0)
+    request = Request(input="walk.json", output=(tmp_path / "out.npz",), image_size=(1280, 720))
+    notes = lift_people(request, lifter, [replace(k, xy=xy)], 25.0, [], Stopwatch()).notes
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        lifter(xy, (1280, 720), fps=25.0)
+    lines = [str(warning.message) for warning in caught]
+    assert lines == [note.removeprefix("warning: ") for note in notes]
+    assert [any(word in line for line in lines) for word in ("far outside", "legs exchanged", "jumps")] == [True] * 3
+    assert {warning.filename for warning in caught} == {__file__}

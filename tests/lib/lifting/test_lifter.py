@@ -1,5 +1,6 @@
 import copy
 import tracemalloc
+import warnings
 from dataclasses import replace
 
 import numpy as np
@@ -59,6 +60,20 @@ def test_results_stand_in_the_cameras_axes_whatever_view_the_network_was_shown(l
     np.testing.assert_allclose(poses.pose3d, points - points[:, :1], atol=1e-9)
     np.testing.assert_allclose(poses.root, points[:, 0], atol=1e-6)
     np.testing.assert_allclose(poses.meshes[1], (points - points[:, :1])[:, :6], atol=1e-6)
+
+
+def test_a_usual_person_is_lifted_without_a_warning(lifter):
+    lifter.network = Oracle(points_of(0), None)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        lifter(pixels_of(0), SIZE, fps=25)
+
+
+def test_joints_of_another_convention_are_warned_about(lifter):
+    with pytest.warns(
+        UserWarning, match="read as human36 .* do not look like people, as coco .* give joint_set='coco'"
+    ):
+        lifter(pixels_of(0, COCO_17), SIZE)
 
 
 def test_the_answer_has_every_array_with_its_shape_and_the_checkpoints_faces(lifter):
