@@ -84,6 +84,8 @@ def weighted_joint(
     """
     out, out_score = np.full(xy.shape[:-2] + (2,), np.nan), np.zeros(scores.shape[:-1])
     for formula in formulas:
+        if (out_score > 0).all():
+            break
         index = [names.index(name) for name in formula]
         weights = np.array(list(formula.values()))
         score = scores[..., index].min(-1)
@@ -106,6 +108,12 @@ def convert_joints(keypoints: np.ndarray, source: str) -> tuple[np.ndarray, np.n
     scores = np.asarray(keypoints[..., 2], np.float64) if keypoints.shape[-1] == 3 else np.ones(xy.shape[:-1])
     present = np.isfinite(xy).all(-1) & (scores > 0)
     xy, scores = np.where(present[..., None], xy, np.nan), np.where(present, scores, 0.0)
-    table = CONVERSIONS[source]
-    joints = [weighted_joint(xy, scores, names, table.get(n, ({n: 1.0},))) for n in HUMAN36M_17.names]
-    return np.stack([j for j, _ in joints], axis=-2), np.stack([s for _, s in joints], axis=-1)
+    same = [name for name in HUMAN36M_17.names if name not in CONVERSIONS[source]]
+    here, there = [HUMAN36M_17.names.index(name) for name in same], [names.index(name) for name in same]
+    joints = np.empty((*xy.shape[:-2], len(HUMAN36M_17), 2))
+    joint_scores = np.empty(joints.shape[:-1])
+    joints[..., here, :], joint_scores[..., here] = xy[..., there, :], scores[..., there]
+    for name, formulas in CONVERSIONS[source].items():
+        j = HUMAN36M_17.names.index(name)
+        joints[..., j, :], joint_scores[..., j] = weighted_joint(xy, scores, names, formulas)
+    return joints, joint_scores

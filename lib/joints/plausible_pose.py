@@ -112,5 +112,7 @@ def _spread(xy: np.ndarray) -> np.ndarray:
 def _by_pattern(xy: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
     """Which joints are seen (J,) and the rows of the frames with just these, for every pattern that occurs."""
     known = np.isfinite(xy).all(-1)
+    if len(known) and (known == known[0]).all():
+        return [(known[0], np.arange(len(known)))]  # the usual case; finding the patterns takes longer than using them
     patterns, inverse = np.unique(known, axis=0, return_inverse=True)
     return [(pattern, np.flatnonzero(inverse.ravel() == i)) for i, pattern in enumerate(patterns)]

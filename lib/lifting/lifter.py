@@ -54,7 +54,7 @@ class Lifter:
     """The trained network, ready for use: 17 joints in 2D to 17 joints in 3D and, where the network has them, body meshes.
 
     weights: a checkpoint of this project or of the release, or a folder that holds some; device: where to compute;
-    average_flip: lift the mirrored person too and average the joints (twice the work, a few mm less error; the meshes,
+    average_flip: lift the mirrored person too and average the joints (twice the work, about 1 mm less error; the meshes,
     whose nodes have no mirror partners, stay unchanged); smpl_dir: where SMPL's file is, which only weights of the
     release need, by default the place in this checkout that docs/data.md names. Nothing is written.
 
