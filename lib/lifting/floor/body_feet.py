@@ -22,11 +22,12 @@ SOLE = 0.02
 HEEL, TOE = 0.15, 0.12
 """Parts of a foot's length, from behind and from the front, that are its heel and its toes."""
 
-LEG_HOLD, ANKLE_HOLD, TOE_HOLD, BODY_HOLD = 5e-5, 1e-4, 1e-2, 1.0
-"""How hard joints resist (`lib.lifting.body_moves`): hips and knees; ankles; toes; all others, the pelvis among them."""
+LEG_HOLD, ANKLE_HOLD, TOE_HOLD, BODY_HOLD = 1e-4, 1e-5, 1e-2, 1.0
+"""How hard joints resist (`lib.lifting.body_moves`): hips and knees; ankles; toes; all others, the pelvis among them. Lifted
+knees and ankles tell how a leg is bent; the direction of a foot is a guess, so the ankle gives way first."""
 
-PLACE_HOLD = 0.02
-"""How hard the pelvis resists being moved: a part of the way to where a leg is too short for."""
+PLACE_HOLD = 0.005
+"""How hard the pelvis resists being moved: its place is less sure than the angles of the legs."""
 
 
 class BodyFeet:

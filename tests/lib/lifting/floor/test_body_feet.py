@@ -104,6 +104,13 @@ def test_feet_are_moved_with_small_turns_of_the_legs_alone(model, feet):
     np.testing.assert_allclose(moved.pose3d[:, 0], 0, atol=1e-9)
 
 
+def test_feet_that_both_stand_elsewhere_take_the_pelvis_along_and_leave_the_pose_as_it_was(model, feet):
+    sequence = marching(model, feet)
+    moved = feet.plant(sequence, np.tile([0.0, 0.0, 0.04], (FRAMES, 4, 1)))
+    assert (moved.root - sequence.root)[:, 2].mean() > 0.01
+    assert np.linalg.norm(moved.pose3d - sequence.pose3d, axis=-1).mean() < 0.0065
+
+
 def test_nothing_moves_that_is_not_asked_to(model, feet):
     sequence = marching(model, feet)
     same = feet.plant(sequence, np.zeros((FRAMES, 4, 3)))
