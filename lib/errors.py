@@ -1,4 +1,4 @@
-"""The error that a user can mend, and the end of an interrupted run."""
+"""The error that a user can mend, the warning about a result, and the end of an interrupted run."""
 
 
 class UserError(Exception):
@@ -6,6 +6,13 @@ class UserError(Exception):
 
     The message is one line that names the file and says what to do. Commands print it without a
     traceback and exit with code 2; every other exception is a bug of this project and shows all.
+    """
+
+
+class PoseWarning(UserWarning):
+    """What a user should know of lifted people, in the words of main/predict.py.
+
+    `warnings.simplefilter("ignore", PoseWarning)` silences it.
     """
 
 

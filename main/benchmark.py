@@ -3,13 +3,14 @@
 import argparse
 import json
 import sys
+import warnings
 from dataclasses import asdict
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from lib.cli import add_traceback_argument, run_command
-from lib.errors import UserError
+from lib.errors import PoseWarning, UserError
 from lib.files import replacing
 
 ALL_PROCESSES = float("inf")
@@ -96,6 +97,7 @@ def main() -> None:
     args = parse_arguments()
     if args.rounds < 1:
         raise UserError(f"--rounds {args.rounds}: give 1 or more")
+    warnings.simplefilter("ignore", PoseWarning)  # what is measured is there to be hard
     if args.body:
         return measure_body(args)
     if args.lifting:

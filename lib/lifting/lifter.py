@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from lib.config import Config, DatasetConfig, ModelConfig, TestConfig, config_from_dict
-from lib.errors import UserError
+from lib.errors import PoseWarning, UserError
 from lib.graph.scales import build_scales
 from lib.joints import HUMAN36M_17, JOINT_SETS
 from lib.lifting import DEFAULT_FPS, FPS_RANGE, MAX_IMAGE_SIDE, PRETRAINED
@@ -98,7 +98,7 @@ class Lifter:
         joint of the person are skipped. pose3d (T, 17, 3) and meshes are in metres, camera axes, relative to the pelvis;
         with a camera `root` (T, 3) is the position of the pelvis. UserError where the input cannot be used (docs/joints.md).
 
-        What main/predict.py says in lines is a UserWarning each: joints that are left out, left and right exchanged back, joints
+        What main/predict.py says in lines is a PoseWarning each: joints that are left out, left and right exchanged back, joints
         that look like another joint_set, persons who jump, numbers of `quality` above their limits.
         """
         keypoints, image_size = _checked_keypoints(keypoints, joint_set), _checked_size(image_size)
@@ -117,7 +117,7 @@ class Lifter:
             sequences, more = _each(lambda sequence: with_root_translation(sequence, camera), sequences)
             lines += more
         for line in lines + doubts(sequences, motion=fps is not None):
-            warnings.warn(line, stacklevel=2)
+            warnings.warn(line, PoseWarning, stacklevel=2)
         return sequences if several else sequences[0]
 
     def lift(

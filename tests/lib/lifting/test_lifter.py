@@ -9,7 +9,7 @@ import torch
 
 from lib.camera import camera_to_pixel
 from lib.config import Config, DatasetConfig, ModelConfig
-from lib.errors import UserError
+from lib.errors import PoseWarning, UserError
 from lib.graph.scales import build_scales
 from lib.joints import COCO_17, HUMAN36M_17
 from lib.lifting.keypoints.prepare import prepare_people
@@ -71,7 +71,7 @@ def test_a_usual_person_is_lifted_without_a_warning(lifter):
 
 def test_joints_of_another_convention_are_warned_about(lifter):
     with pytest.warns(
-        UserWarning, match="read as human36 .* do not look like people, as coco .* give joint_set='coco'"
+        PoseWarning, match="read as human36 .* do not look like people, as coco .* give joint_set='coco'"
     ):
         lifter(pixels_of(0, COCO_17), SIZE)
 
