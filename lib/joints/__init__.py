@@ -5,6 +5,7 @@ Joint indices are positions in `JointSet.names`. Left and right are the person's
 
 from lib.joints.detector_sets import (
     AIC_14,
+    BODY_18,
     BODY_25,
     BODY_25B,
     COCO_WHOLEBODY_133,
@@ -22,6 +23,7 @@ JOINT_SETS = {
     "human36": HUMAN36M_17,
     "coco": COCO_17,
     "coco19": COCO_19,
+    "body18": BODY_18,
     "body25": BODY_25,
     "body25b": BODY_25B,
     "halpe26": HALPE_26,
@@ -48,6 +50,7 @@ def known_joint_sets() -> str:
 
 __all__ = [
     "AIC_14",
+    "BODY_18",
     "BODY_25",
     "BODY_25B",
     "COCO_17",

@@ -59,6 +59,7 @@ _NECK_AND_HEAD: dict[str, tuple[Formula, ...]] = {
 CONVERSIONS: dict[str, dict[str, tuple[Formula, ...]]] = {
     "human36": {},
     "coco": _LIKE_COCO,
+    "body18": {"Pelvis": (_HIPS,), "Torso": (_middle(_HIPS, _NECK),), "Head": _head_top(_NECK)},
     "coco19": {"Torso": _MID_SPINE, "Head": _head_top(_NECK)},
     "body25": {"Torso": _MID_SPINE, "Head": _head_top(_NECK)},
     "body25b": _HAS_HEAD,

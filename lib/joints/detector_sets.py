@@ -44,6 +44,12 @@ BODY_25 = _joint_set(
 )  # fmt: skip
 """OpenPose's BODY_25 (Cao et al., TPAMI 2021); its MidHip is called Pelvis here."""
 
+BODY_18 = _joint_set(
+    (*(name for name in BODY_25.names[:15] if name != "Pelvis"), *BODY_25.names[15:19]),
+    (*(bone for bone in _LIMBS if "Pelvis" not in bone), ("Neck", "R_Hip"), ("Neck", "L_Hip"), *_FACE), "Neck",
+)  # fmt: skip
+"""OpenPose's COCO model, the 18 joints that ControlNet's preprocessors, tf-pose and ST-GCN write too."""
+
 _COCO_FEET = ("L_BigToe", "L_SmallToe", "L_Heel", "R_BigToe", "R_SmallToe", "R_Heel")
 
 _COCO_BODY = (*_NO_PELVIS_OR_NECK, ("L_Shoulder", "Nose"), *_FACE[1:])

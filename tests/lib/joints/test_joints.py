@@ -11,6 +11,7 @@ ALL = {**JOINT_SETS, "smpl": SMPL_24}
         ("human36", 17),
         ("coco", 17),
         ("coco19", 19),
+        ("body18", 18),
         ("body25", 25),
         ("body25b", 25),
         ("halpe26", 26),
@@ -58,6 +59,9 @@ def test_bones_form_a_tree(name):
 
 
 def test_known_positions_in_the_published_orders():
+    assert JOINT_SETS["body18"].names[1:4] == ("Neck", "R_Shoulder", "R_Elbow")
+    assert JOINT_SETS["body18"].names[8:14] == ("R_Hip", "R_Knee", "R_Ankle", "L_Hip", "L_Knee", "L_Ankle")
+    assert JOINT_SETS["body18"].names[14:] == ("R_Eye", "L_Eye", "R_Ear", "L_Ear")
     assert JOINT_SETS["body25"].names[8] == "Pelvis"  # MidHip
     assert JOINT_SETS["body25"].names[15:19] == ("R_Eye", "L_Eye", "R_Ear", "L_Ear")
     assert JOINT_SETS["body25"].names[19:25] == ("L_BigToe", "L_SmallToe", "L_Heel", "R_BigToe", "R_SmallToe", "R_Heel")
