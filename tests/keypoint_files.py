@@ -1,4 +1,4 @@
-"""Keypoints of the stick people in the formats of MediaPipe, ViTPose, DeepLabCut, SLEAP and VideoPose3D, as these write them."""
+"""Keypoints of the stick people in the formats of other programs, as these write them."""
 
 import io
 import json
@@ -40,6 +40,54 @@ def mediapipe_json() -> bytes:
     people = mediapipe_values()
     frames = [{"frame": t, "pose_landmarks": [landmarks(p) for p in people[:, t]]} for t in range(people.shape[1])]
     return json.dumps({"width": SIZE[0], "height": SIZE[1], "frames": frames}).encode()
+
+
+def openpifpaf_image(people: np.ndarray, **more) -> list[dict]:
+    """(P, 17, 3) as OpenPifPaf writes them."""
+    return [
+        {"keypoints": p.ravel().tolist(), "bbox": [0, 0, 9, 9], "score": 0.9, "category_id": 1, **more} for p in people
+    ]
+
+
+def mmpose_image(people: np.ndarray) -> list[dict]:
+    """(P, 17, 3) as MMPoseInferencer writes them of an image."""
+    return [{"keypoints": p[:, :2].tolist(), "keypoint_scores": p[:, 2].tolist(), "bbox": [[0, 0, 9, 9]],
+             "bbox_score": 0.9} for p in people]  # fmt: skip
+
+
+def ultralytics_image(people: np.ndarray) -> list[dict]:
+    """(P, 17, 3) as Ultralytics' to_json() writes them, with track ids 3, 4, ..."""
+    return [{"name": "person", "class": 0, "confidence": 0.9, "box": {"x1": 0, "y1": 0, "x2": 9, "y2": 9}, "track_id": 3 + i,
+             "keypoints": {"x": p[:, 0].tolist(), "y": p[:, 1].tolist(), "visible": p[:, 2].tolist()}}
+            for i, p in enumerate(people)]  # fmt: skip
+
+
+def tensorflow_js_image(people: np.ndarray) -> list[dict]:
+    """(P, 17, 3) as MoveNet of TensorFlow.js returns them."""
+    return [{"score": 0.9, "keypoints": [{"x": x, "y": y, "score": s, "name": "nose"} for x, y, s in p.tolist()]}
+            for p in people]  # fmt: skip
+
+
+def posenet_image(people: np.ndarray) -> list[dict]:
+    """(P, 17, 3) as PoseNet returns them."""
+    return [{"score": 0.9, "keypoints": [{"position": {"x": x, "y": y}, "part": "nose", "score": s} for x, y, s in p.tolist()]}
+            for p in people]  # fmt: skip
+
+
+def controlnet_image(people: np.ndarray, parts: bool) -> list[dict]:
+    """(P, 18, 3) as ControlNet's preprocessors write an image's people, in pixels or in parts of the image."""
+    scale = np.array([*SIZE, 1]) if parts else np.ones(3)
+    return [{"people": [{"pose_keypoints_2d": (p / scale).ravel().tolist(), "face_keypoints_2d": None} for p in people],
+             "canvas_width": SIZE[0], "canvas_height": SIZE[1]}]  # fmt: skip
+
+
+def yolo_labels(people: np.ndarray, *after) -> bytes:
+    """(P, 17, 3) as lines of class, box and keypoints in parts of the image; after: what follows, for each person."""
+    lines = []
+    for i, p in enumerate(people):
+        values = (p / [*SIZE, 1]).ravel().tolist()
+        lines.append(" ".join(f"{v:.6g}" for v in [0, 0.5, 0.5, 0.2, 0.4, *values, *(column[i] for column in after)]))
+    return "\n".join(lines).encode() + b"\n"
 
 
 def easy_vitpose_json() -> bytes:

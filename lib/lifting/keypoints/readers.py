@@ -44,7 +44,7 @@ def read_keypoints(
     force: bool = False,
     notes: list[str] | None = None,
 ) -> list[Keypoints]:
-    """All people in a file, or in a folder of OpenPose files, by person number.
+    """All people in a file, or in a folder of one file per image, by person number.
 
     joint_set: a key of `JOINT_SETS`, needed only if neither file nor geometry decide it; force: accept it (or the file's) even
     if the joints do not look like it. image_size: (width, height) in pixels, for files without it. rate: frames per second, by

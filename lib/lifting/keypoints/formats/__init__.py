@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lib.errors import UserError
-from lib.lifting.keypoints.formats import arrays, coco, hdf5, mediapipe, mmpose, openpose, tables, vitpose
+from lib.lifting.keypoints.formats import arrays, coco, hdf5, images, mediapipe, mmpose, tables, ultralytics, vitpose
 from lib.lifting.keypoints.formats.detections import Detections, load_bytes, parse_json
 
 BINARY: dict[bytes, Callable[[Path, bytes], Detections]] = {
@@ -20,11 +20,11 @@ BINARY: dict[bytes, Callable[[Path, bytes], Detections]] = {
 """First bytes of a file -> its reader."""
 
 JSON: dict[str, tuple[Callable[[Any], bool], Callable[[Path, Any], Detections]]] = {
-    "OpenPose": (openpose.is_frame, openpose.read_frame),
     "a COCO dataset": (coco.is_dataset, coco.read_dataset),
     "COCO results": (coco.is_results, coco.read_results),
     "MMPose": (mmpose.is_video, mmpose.read_video),
-    "MMPose's instances": (mmpose.is_instances, mmpose.read_instances),
+    "MMPose's frames": (mmpose.is_instances, mmpose.read_instances),
+    "/".join(images.KINDS): (images.are_images, images.read_images),
     "easy_ViTPose": (vitpose.is_easy, vitpose.read_easy),
     "ViTPose of Transformers": (vitpose.is_transformers, vitpose.read_transformers),
     "MediaPipe": (mediapipe.is_landmarks, mediapipe.read_landmarks),
@@ -36,9 +36,9 @@ START = 4096
 
 
 def load_detections(path: Path, joint_set: str | None = None) -> Detections:
-    """What a file, or a folder of OpenPose files, holds; joint_set is only needed by CSV files that lack joints."""
+    """What a file, or a folder of one file per image, holds; joint_set is only needed by CSV files that lack joints."""
     if path.is_dir():
-        return openpose.read_folder(path)
+        return _from_folder(path)
     data = load_bytes(path)
     for start, read in BINARY.items():
         if data.startswith(start):
@@ -53,6 +53,8 @@ def load_detections(path: Path, joint_set: str | None = None) -> Detections:
         raise UserError(f"{path}: the file is empty")
     if text.lstrip()[0] in "[{":
         return _from_json(path, parse_json(path, text))
+    if ultralytics.is_labels(text):
+        return ultralytics.read_labels(path, text)
     return tables.read_csv(path, text, joint_set)
 
 
@@ -63,6 +65,17 @@ def begins_like_keypoints(path: Path) -> bool:
     with path.open("rb") as file:
         start = file.read(START)
     return start.startswith(tuple(BINARY)) or b"\0" not in start
+
+
+def _from_folder(path: Path) -> Detections:
+    endings = {p.suffix.lower() for p in path.iterdir()}
+    if ".json" in endings:
+        return images.read_folder(path)
+    if ".txt" in endings:
+        return ultralytics.read_folder(path)
+    raise UserError(
+        f"{path}: no .json or .txt files in this folder; it must hold one file per image, such as OpenPose's or YOLO's labels"
+    )
 
 
 def _from_json(path: Path, content) -> Detections:

@@ -5,7 +5,6 @@ from pathlib import Path
 import numpy as np
 
 from lib.errors import UserError
-from lib.joints import COCO_17
 from lib.lifting.keypoints.formats.detections import (
     Detections,
     Found,
@@ -13,6 +12,7 @@ from lib.lifting.keypoints.formats.detections import (
     entries,
     get,
     triples,
+    usual_joint_set,
     whole_numbers,
 )
 
@@ -28,7 +28,7 @@ def read_results(path: Path, content: list) -> Detections:
     for i, e in enumerate(entries(path, content, "the file")):
         values = triples(path, get(path, e, "keypoints", f"entry {i}"), f"keypoints of entry {i}")
         found.append(Found(get(path, e, "image_id", f"entry {i}"), e.get("track_id", e.get("idx")), values))
-    return detections_of(path, found, joint_set=_coco(found))
+    return detections_of(path, found, joint_set=usual_joint_set(found))
 
 
 def is_dataset(content) -> bool:
@@ -57,8 +57,4 @@ def read_dataset(path: Path, content: dict) -> Detections:
     if len(sizes) > 1:
         shown = ", ".join("unknown" if s is None else f"{s[0]} x {s[1]}" for s in sorted(sizes, key=str)[:4])
         raise UserError(f"{path}: images of different sizes ({shown}); one file must hold one size, split it")
-    return detections_of(path, found, joint_set=_coco(found), image_size=sizes.pop())
-
-
-def _coco(found: list[Found]) -> str | None:
-    return "coco" if found and len(found[0].values) == len(COCO_17) else None
+    return detections_of(path, found, joint_set=usual_joint_set(found), image_size=sizes.pop())

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lib.errors import UserError
+from lib.joints import COCO_17
 from lib.joints.imputation import frame_ranges
 
 MAX_BYTES = 256 * 2**20
@@ -18,6 +19,9 @@ MAX_BYTES = 256 * 2**20
 
 MIN_AGREEING = 0.8
 """Part of the detections that must have the same number of joints; the others are skipped."""
+
+LARGEST_PART = 4.0
+"""Coordinates are parts of the image below this, pixels above: joints outside the image are guessed, but not far out."""
 
 NOBODY = "no frame holds a person"
 
@@ -85,6 +89,17 @@ def detections_of(path: Path, found: list[Found], **fields) -> Detections:
     )
 
 
+def usual_joint_set(found: list[Found]) -> str | None:
+    """COCO's, of formats whose 17 joints nearly always are."""
+    return "coco" if found and len(found[0].values) == len(COCO_17) else None
+
+
+def look_normalized(found: list[Found]) -> bool:
+    """Whether all coordinates are so small that they are parts of the image's width and height."""
+    finite = [np.abs(f.values[:, :2][np.isfinite(f.values[:, :2])]).max(initial=0) for f in found]
+    return bool(finite) and max(finite) <= LARGEST_PART
+
+
 def check_bytes(path: Path, size: int, what: str = "the file") -> None:
     """UserError where what has more than MAX_BYTES bytes."""
     if size > MAX_BYTES:
@@ -107,13 +122,25 @@ def load_bytes(path: Path) -> bytes:
 
 
 def parse_json(path: Path, text: str):
-    """JSON as Python objects."""
+    """JSON as Python objects; a list of them where every line is JSON."""
     try:
         return json.loads(text)
     except RecursionError:
         raise UserError(f"{path}: JSON nested too deeply") from None
     except ValueError as error:
+        lines = [line for line in text.splitlines() if line.strip()]
+        if isinstance(error, json.JSONDecodeError) and error.msg == "Extra data" and len(lines) > 1:
+            return [_parse_line(path, line) for line in lines]
         raise UserError(f"{path}: not valid JSON ({error}); is the file complete?") from None
+
+
+def _parse_line(path: Path, line: str):
+    try:
+        return json.loads(line)
+    except (ValueError, RecursionError):
+        raise UserError(
+            f"{path}: not valid JSON, nor JSON line by line ({line[:20]!r}); is the file complete?"
+        ) from None
 
 
 def entries(path: Path, values, what: str) -> list[dict]:

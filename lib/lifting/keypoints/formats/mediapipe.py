@@ -12,12 +12,10 @@ import numpy as np
 
 from lib.errors import UserError
 from lib.joints import MEDIAPIPE_33
-from lib.lifting.keypoints.formats.detections import Detections, Found, detections_of, whole_numbers
+from lib.lifting.keypoints.formats.detections import Detections, Found, detections_of, look_normalized, whole_numbers
 
 LANDMARKS = ("pose_landmarks", "poseLandmarks", "landmarks", "landmark", "NormalizedLandmark")
 NUMBERS = ("frame", "frame_number", "frame_id", "frame_index", "frameIndex")
-LARGEST_PART = 4.0
-"""Coordinates are parts of the image below this, pixels above: joints outside the image are guessed, but not far out."""
 
 
 def is_landmarks(content) -> bool:
@@ -38,11 +36,9 @@ def read_landmarks(path: Path, content) -> Detections:
     size = None
     if isinstance(content, dict) and {"width", "height"} <= set(content):
         size = tuple(whole_numbers(path, [content["width"], content["height"]], "width and height").tolist())
-    finite = [np.abs(f.values[:, :2][np.isfinite(f.values[:, :2])]).max(initial=0) for f in found]
-    normalized = bool(finite) and max(finite) <= LARGEST_PART
     count = len(MEDIAPIPE_33)
     joint_set = "mediapipe" if found and len(found[0].values) == count else None
-    return detections_of(path, found, joint_set=joint_set, image_size=size, normalized=normalized)
+    return detections_of(path, found, joint_set=joint_set, image_size=size, normalized=look_normalized(found))
 
 
 def _frames(content) -> list | None:

@@ -24,9 +24,14 @@ def is_video(content) -> bool:
 
 
 def is_instances(content) -> bool:
-    """[{frame_id, instances}], or the instances of one image."""
-    first = content[0] if isinstance(content, list) else None
-    return isinstance(first, dict) and ("instances" in first or {"keypoints", "keypoint_scores"} <= set(first))
+    """[{frame_id, instances}]."""
+    return isinstance(content, list) and isinstance(content[0], dict) and "instances" in content[0]
+
+
+def is_image(content) -> bool:
+    """[{keypoints [[x, y]], keypoint_scores, bbox, bbox_score}], as MMPoseInferencer writes it of an image."""
+    first = content[0] if isinstance(content, list) and content else None
+    return isinstance(first, dict) and {"keypoints", "keypoint_scores"} <= set(first)
 
 
 def read_video(path: Path, content: dict) -> Detections:
@@ -41,6 +46,16 @@ def read_instances(path: Path, content: list) -> Detections:
     return _read(path, content, None)
 
 
+def people(path: Path, content: list, frame: int | str) -> list[Found]:
+    """The instances of one image."""
+    found = []
+    for k, person in enumerate(entries(path, content, "'instances'")):
+        what, names = f"instance {k} of frame {frame}", ("keypoints", "keypoint_scores")
+        points, scores = (get(path, person, name, what) for name in names)
+        found.append(Found(frame, person.get("track_id"), points_and_scores(path, points, scores, what, names)))
+    return found
+
+
 def _read(path: Path, content, joint_set: str | None) -> Detections:
     """[{frame_id, instances: [{keypoints [[x, y]], keypoint_scores}]}], or one image's instances."""
     frames = entries(path, content, "'instance_info'")
@@ -48,9 +63,5 @@ def _read(path: Path, content, joint_set: str | None) -> Detections:
         frames = [{"frame_id": 0, "instances": frames}]
     found = []
     for i, entry in enumerate(frames):
-        frame = entry.get("frame_id", i)
-        for k, person in enumerate(entries(path, get(path, entry, "instances", f"entry {i}"), "'instances'")):
-            what, names = f"instance {k} of frame {frame}", ("keypoints", "keypoint_scores")
-            points, scores = (get(path, person, name, what) for name in names)
-            found.append(Found(frame, person.get("track_id"), points_and_scores(path, points, scores, what, names)))
+        found += people(path, get(path, entry, "instances", f"entry {i}"), entry.get("frame_id", i))
     return detections_of(path, found, joint_set=joint_set)

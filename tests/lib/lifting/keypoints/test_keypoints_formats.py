@@ -1,4 +1,4 @@
-"""Files of MediaPipe, ViTPose, DeepLabCut, SLEAP and VideoPose3D, read back; and what can be wrong with them."""
+"""Files of other programs, read back; and what can be wrong with them."""
 
 import builtins
 import io
@@ -18,7 +18,7 @@ from lib.lifting.keypoints.formats.body_parts import joint_names
 from lib.lifting.keypoints.readers import read_keypoints
 from tests import keypoint_files as files
 from tests.films import write_film
-from tests.stick_person import SIZE
+from tests.stick_person import SIZE, detections, openpose_frame
 
 COCO, PARTS = files.COCO, files.JOINTS
 
@@ -92,6 +92,95 @@ def test_easy_vitpose_has_y_first_and_track_ids(tmp_path):
 
 def test_vitpose_of_transformers_is_followed_without_ids(tmp_path):
     assert_people(read_keypoints(saved(tmp_path, files.transformers_json())), COCO, range(17))
+
+
+# --- one image's people ----------------------------------------------------------------------------------------------
+
+IMAGES = {
+    "OpenPifPaf": files.openpifpaf_image,
+    "MMPose": files.mmpose_image,
+    "Ultralytics": files.ultralytics_image,
+    "MoveNet": files.tensorflow_js_image,
+    "PoseNet": files.posenet_image,
+}
+
+
+@pytest.mark.parametrize("image", IMAGES.values(), ids=IMAGES)
+def test_an_image_a_list_of_images_lines_and_a_folder_hold_the_same_people(image, tmp_path):
+    images = [image(COCO[:, t]) for t in range(COCO.shape[1])]
+    (tmp_path / "folder").mkdir()
+    for t, content in enumerate(images):
+        (tmp_path / "folder" / f"walk_{t:03d}.predictions.json").write_text(json.dumps(content))
+    numbered = "\n".join(json.dumps({"frame": t, "predictions": content}) for t, content in enumerate(images))
+    ways = {
+        "list": json.dumps(images),
+        "lines": "\n".join(map(json.dumps, images)) + "\n",
+        "numbered": numbered,
+    }
+    for name, text in ways.items():
+        (tmp_path / name).write_text(text)
+    for way in ("folder", *ways):
+        people = read_keypoints(tmp_path / way, "coco")
+        assert_people(people, COCO, range(17))
+    alone = read_keypoints(saved(tmp_path, images[0]), "coco")
+    assert_people(alone, COCO[:, :1], range(17))
+
+
+def test_frames_of_nobody_are_gaps(tmp_path):
+    images = [files.openpifpaf_image(COCO[:1, t]) if t != 2 else [] for t in range(5)]
+    (k,) = read_keypoints(saved(tmp_path, images))
+    assert k.frames.tolist() == [0, 1, 3, 4]
+
+
+def test_frame_numbers_of_lines_and_track_ids_are_kept(tmp_path):
+    lines = [{"frame": 10 * t, "predictions": files.openpifpaf_image(COCO[:, t], id_=7)[:1]} for t in range(1, 4)]
+    (k,) = read_keypoints(saved(tmp_path, "\n".join(map(json.dumps, lines)).encode()))
+    assert (k.person, k.frames.tolist()) == (7, [10, 20, 30])
+    people = read_keypoints(saved(tmp_path, [files.ultralytics_image(COCO[:, t]) for t in range(3)]))
+    assert [k.person for k in people] == [3, 4]
+
+
+def test_openposes_25_joints_are_body25_where_geometry_says_nothing(tmp_path):
+    values = detections(JOINT_SETS["body25"])[:1, 0]
+    values[:, [*range(8, 15), *range(19, 25)], 2] = 0  # a face and arms at a table
+    (k,) = read_keypoints(saved(tmp_path, openpose_frame(values)))
+    assert k.joint_set == "body25"
+
+
+BODY_18 = JOINT_SETS["body18"]
+
+
+@pytest.mark.parametrize("parts", [False, True], ids=["pixels", "parts of the image"])
+@pytest.mark.parametrize("folder", [False, True], ids=["list", "folder"])
+def test_controlnets_canvas_is_the_images_size(parts, folder, tmp_path):
+    values = detections(BODY_18)
+    images = [files.controlnet_image(values[:, t], parts) for t in range(values.shape[1])]
+    images[3][0]["people"].append({"pose_keypoints_2d": None, "face_keypoints_2d": [1, 2, 1]})
+    for t, image in enumerate(images if folder else []):
+        (tmp_path / f"{t:03d}.json").write_text(json.dumps(image))
+    people = read_keypoints(tmp_path if folder else saved(tmp_path, [image[0] for image in images]))
+    assert {(k.joint_set, k.image_size) for k in people} == {("body18", SIZE)}
+    assert_people(people, values, range(18))
+
+
+CONFIDENCES, TRACKS = (0.875, 0.9), (2, 1)
+
+
+@pytest.mark.parametrize(
+    ("after", "persons"),
+    [((), [0, 1]), ((CONFIDENCES,), [0, 1]), ((TRACKS,), [2, 1]), ((CONFIDENCES, TRACKS), [2, 1])],
+    ids=["keypoints", "confidence", "track", "confidence, track"],
+)
+def test_yolo_labels_with_what_may_follow_the_keypoints(after, persons, tmp_path):
+    for t in range(COCO.shape[1]):
+        (tmp_path / f"walk_{t}.txt").write_bytes(files.yolo_labels(COCO[:, t], *after))
+    people = {k.person: k for k in read_keypoints(tmp_path, image_size=SIZE)}
+    assert sorted(people) == sorted(persons)
+    assert_people([people[p] for p in persons], COCO, range(17), tolerance=0.01)
+    alone = read_keypoints(tmp_path / "walk_0.txt", image_size=SIZE)
+    assert len(alone) == 2
+    with pytest.raises(UserError, match="coordinates are parts of the image's width and height; give its size"):
+        read_keypoints(tmp_path)
 
 
 # --- DeepLabCut and SLEAP --------------------------------------------------------------------------------------------
@@ -227,6 +316,27 @@ CSV = files.deeplabcut_csv()
 SLEAP = files.sleap_csv()
 
 ERRORS = {
+    "pifpaf half a joint": ([{"keypoints": [1.0] * 50}], "keypoints of person 0 of frame 0 holds 50 numbers"),
+    "pifpaf then not": ([[{"keypoints": [1.0] * 51}], 3], "not one image's people as OpenPose"),
+    "pifpaf broken line": (b'{"frame": 1, "predictions": []}\n{"frame": 2, "pre', "nor JSON line by line"),
+    "ultralytics counts": (
+        [{"keypoints": {"x": [1] * 17, "y": [1] * 16}}],
+        "person 0 of frame 0 has 17 x, 16 y and 17 visible",
+    ),
+    "ultralytics not numbers": ([{"keypoints": {"x": ["a"], "y": [1]}}], "holds something that is not a number"),
+    "ultralytics later list": (
+        [{"keypoints": {"x": [1], "y": [1]}}, {"keypoints": []}],
+        "keypoints of person 1 of frame 0 must be an object with x and y",
+    ),
+    "tensorflow.js text": ([{"keypoints": [{"x": "a", "y": 1}]}], "holds something that is not a number"),
+    "tensorflow.js later": ([{"keypoints": [{"x": 1, "y": 1}, 3]}], "must be a list of JSON objects"),
+    "controlnet sizes": (
+        [{"people": [], "canvas_width": w, "canvas_height": 9} for w in (5, 6)],
+        "images of different sizes",
+    ),
+    "controlnet half size": ([{"people": [], "canvas_width": 5.5, "canvas_height": 9}], "must be whole numbers"),
+    "yolo word": (files.yolo_labels(COCO[:, 0]) + b"x", "labels hold something that is not a number"),
+    "yolo boxes after": (files.yolo_labels(COCO[:1, 0]) + b"0 0.5 0.5 0.1 0.1", "people with 0 and 17 joints"),
     "npz twice": (twice, "holds 'frames' 2 times"),
     "mediapipe words": ([[{"x": "a", "y": 1}] * 33], "landmarks of frame 0 hold something that is not a number"),
     "mediapipe mixed": ([FRAMES[0], {"x": 3}], "frame 1 holds no landmarks"),

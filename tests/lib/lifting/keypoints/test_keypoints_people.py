@@ -100,7 +100,6 @@ def test_two_clips_in_one_folder_are_told_apart_by_prefix(tmp_path):
     assert (run.frames.tolist(), walk.frames.tolist()) == (list(range(10)), list(range(12)))
     np.testing.assert_allclose(walk.xy, values[0, :12, :, :2], atol=0.01)
     assert [n.split(": ", 1)[1] for n in notes] == [
-        "25 joints read as body25, in which they look most like people; use --joint-set to choose another",
         "the clip run_: persons 0 to 0",
         "the clip walk_: persons 1 to 1",
     ]

@@ -299,9 +299,9 @@ ERRORS = {
     "nan frame": (b'[{"image_id": NaN, "keypoints": [1, 2, 3]}]', "ids must be whole numbers, found 'nan'"),
     "mixed counts": ([ENTRY, changed(ENTRY, keypoints=[5] * 75)], "people with 17 and 25 joints in one file"),
     "wrong count": (
-        [changed(ENTRY, keypoints=[5] * 54)],
-        r"18 joints per person; the known keypoint conventions are "
-        r"human36 \(17\), coco \(17\), coco19 \(19\), body25 \(25\), body25b",
+        [changed(ENTRY, keypoints=[5] * 60)],
+        r"20 joints per person; the known keypoint conventions are "
+        r"human36 \(17\), coco \(17\), coco19 \(19\), body18 \(18\), body25 \(25\), body25b",
     ),
     "same person twice": (
         [changed(ENTRY, track_id=3), changed(ENTRY, track_id=3)],
@@ -423,8 +423,13 @@ def test_the_callers_picture_size_is_used_where_the_file_has_none():
 @pytest.mark.parametrize(
     ("files", "message"),
     [
-        ({}, "no .json files in this folder"),
-        ({"a.json": [ENTRY]}, r"a\.json: not an OpenPose file \(no 'people'\)"),
+        ({}, "no .json or .txt files in this folder; it must hold one file per image"),
+        ({"a.json": [ENTRY]}, r"a\.json: not one image's people as OpenPose, MMPose"),
+        ({"a.txt": b"hello\n"}, r"a\.txt: no labels of YOLO-pose"),
+        (
+            {"a.json": {"people": []}, "b.json": openpose_frame(COCO[:, 0]), "c.json": [{"keypoints": [5.0] * 51}]},
+            r"c\.json: OpenPifPaf's, while others in .* are OpenPose's; use one format",
+        ),
         ({"a1.json": {"people": []}}, "no frame holds a person"),
     ],
 )
