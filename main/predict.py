@@ -25,8 +25,8 @@ def parse_arguments() -> Request:
     source.add_argument(
         "--input",
         metavar="PATH",
-        help="2D keypoints: NumPy, CSV, HDF5 or JSON as OpenPose (a folder too), COCO, MMPose, AlphaPose, MediaPipe, ViTPose, "
-        "DeepLabCut, SLEAP and VideoPose3D write them; recognised by content (docs/joints.md)",
+        help="2D keypoints: NumPy, CSV, HDF5, JSON or labels as OpenPose, COCO, MMPose, AlphaPose, MediaPipe, YOLO-pose, "
+        "OpenPifPaf, ViTPose, DeepLabCut, SLEAP and others write them, a folder too; recognised by content (docs/joints.md)",
     )
     source.add_argument(
         "--video",

@@ -31,6 +31,10 @@ def read_hdf5(path: Path, data: bytes) -> Detections:
                 content = _table(path, file[tables[0]]["table"])
                 read = _deeplabcut
             else:
+                if "pred_points" in file:
+                    raise UserError(
+                        f"{path}: a SLEAP project; export its tracks (File > Export Analysis HDF5, or sleap-convert)"
+                    )
                 some = listed(list(file)) or "nothing"
                 raise UserError(
                     f"{path}: an HDF5 file with {some}; 'tracks' and 'node_names' (SLEAP's analysis) or a group with 'table' "

@@ -1,15 +1,32 @@
-"""CSV: the project's own, DeepLabCut's and SLEAP's."""
+"""CSV: the project's own, DeepLabCut's, and tables with a column for every number of a joint, such as SLEAP's."""
 
 import csv
 import io
+import re
 from pathlib import Path
 
 import numpy as np
 
 from lib.errors import UserError
 from lib.joints import JOINT_SETS
-from lib.lifting.keypoints.formats.body_parts import arranged, best_set_with
-from lib.lifting.keypoints.formats.detections import NOBODY, Detections, whole_numbers
+from lib.lifting.keypoints.formats.body_parts import MIN_PARTS, arranged, best_set_with
+from lib.lifting.keypoints.formats.detections import (
+    NOBODY,
+    Detections,
+    Found,
+    frame_numbers,
+    look_normalized,
+    whole_numbers,
+)
+
+COORDINATES = {"x": "x", "y": "y"} | dict.fromkeys(
+    ("score", "confidence", "conf", "likelihood", "visibility", "vis", "c", "v"), "score"
+)
+"""Last words of a column's name -> what it holds of the body part before."""
+
+FRAMES = ("frame", "frame_idx", "frame_id", "frame_number", "frame_index", "frameindex", "framenumber", "image_id")
+PERSONS = ("track", "track_id", "person", "person_id", "individual", "individuals")
+"""Names of columns in small letters; the first that is there is used."""
 
 HEADER = ("frame", "person", "joint", "x", "y", "score")
 
@@ -23,14 +40,19 @@ def read_csv(path: Path, text: str, asked: str | None) -> Detections:
     header = [h.strip() for h in lines[0]]
     if header[0].lower() == "scorer":
         return read_deeplabcut(path, lines)
-    if "frame_idx" in header and any(h.endswith(".x") for h in header):
-        return read_sleap(path, lines)
+    parts = parts_of(header)
+    if len(parts) >= MIN_PARTS:
+        return read_wide(path, lines, parts)
     return _read_own(path, lines, asked)
 
 
 def read_deeplabcut(path: Path, lines: list[list[str]]) -> Detections:
-    """Header rows scorer, [individuals,] bodyparts, coords; then a line for every frame."""
-    rows = {line[0].strip().lower(): [c.strip() for c in line[1:]] for line in lines[:4] if line}
+    """Header rows scorer, [individuals,] bodyparts, coords; then a line for every frame.
+
+    The frame is a number, or the name of a labelled image, in one column or as folder, video and image in three.
+    """
+    first = next((i for i, cell in enumerate(lines[0][1:], start=1) if cell.strip()), 1)
+    rows = {line[0].strip().lower(): [c.strip() for c in line[first:]] for line in lines[:4] if line}
     body = [line for line in lines[4 if "individuals" in rows else 3 :] if line]
     if not {"bodyparts", "coords"} <= set(rows):
         raise UserError(f"{path}: a DeepLabCut table needs the header rows scorer, bodyparts and coords")
@@ -39,8 +61,8 @@ def read_deeplabcut(path: Path, lines: list[list[str]]) -> Detections:
     if not len(parts) == len(coords) == len(individuals):
         raise UserError(f"{path}: the header rows have different lengths")
     columns = list(zip(individuals, parts, coords, strict=True))
-    values = _cells(path, [line[1:] for line in body], len(columns), 4)
-    frames = _frames(path, [line[0] for line in body])
+    values = _cells(path, [line[first:] for line in body], len(columns), 4)
+    frames = _frames(path, ["/".join(line[:first]) for line in body])
     return deeplabcut(path, frames, columns, values)
 
 
@@ -61,24 +83,37 @@ def deeplabcut(path: Path, frames: np.ndarray, columns: list[tuple[str, str, str
     return Detections(np.tile(frames, P), np.repeat(np.arange(P), T), joints, joint_set, named=True, notes=notes)
 
 
-def read_sleap(path: Path, lines: list[list[str]]) -> Detections:
-    """SLEAP's analysis: track, frame_idx, instance.score, then x, y and score of every node."""
-    header = [h.strip() for h in lines[0]]
+def parts_of(header: list[str]) -> dict[str, tuple[int, int, int | None]]:
+    """Body part -> columns of its x, y and score (None where there is none), of names such as nose.x, nose_x or nose x."""
+    found: dict[str, dict[str, int]] = {}
+    for column, name in enumerate(header):
+        match = re.fullmatch(r"(.+)[ ._](\w+)", name)
+        if match and (kind := COORDINATES.get(match[2].lower())):
+            found.setdefault(match[1], {}).setdefault(kind, column)
+    return {part: (c["x"], c["y"], c.get("score")) for part, c in found.items() if {"x", "y"} <= set(c)}
+
+
+def read_wide(path: Path, lines: list[list[str]], parts: dict[str, tuple[int, int, int | None]]) -> Detections:
+    """A line for every person and frame: x, y and perhaps a score of every body part, a frame number, a track.
+
+    Lines are counted where no column is called like one of FRAMES; persons are texts or numbers under one of PERSONS.
+    """
+    header = [h.strip().lower() for h in lines[0]]
     body = [line for line in lines[1:] if line]
-    nodes = [h.removesuffix(".x") for h in header if h.endswith(".x")]
-    lacking = [f"{n}.{c}" for n in nodes for c in ("y", "score") if f"{n}.{c}" not in header]
-    if lacking:
-        raise UserError(f"{path}: a SLEAP table without the column {lacking[0]}")
-    index = [header.index(f"{n}.{c}") for n in nodes for c in ("x", "y", "score")]
     if any(len(line) != len(header) for line in body):
         raise UserError(f"{path}: not all lines have the {len(header)} columns of the header")
-    values = _cells(path, [[line[i] for i in index] for line in body], len(index), 2).reshape(-1, len(nodes), 3)
-    frames = _frames(path, [line[header.index("frame_idx")] for line in body])
-    tracks = [line[header.index("track")].strip() if "track" in header else "" for line in body]
+    index = [column for columns in parts.values() for column in columns]
+    cells = [["1" if i is None else line[i] for i in index] for line in body]
+    values = _cells(path, cells, len(index), 2).reshape(-1, len(parts), 3)
+    frame = next((header.index(name) for name in FRAMES if name in header), None)
+    frames = np.arange(len(body)) if frame is None else _frames(path, [line[frame] for line in body])
+    person = next((header.index(name) for name in PERSONS if name in header), None)
+    tracks = [""] if person is None else [line[person].strip() for line in body]
     names = sorted(set(tracks))
     persons = None if "" in names else np.array([names.index(t) for t in tracks], np.int64)
-    joints, joint_set, notes = arranged(path, nodes, values)
-    return Detections(frames, persons, joints, joint_set, named=True, notes=notes)
+    joints, joint_set, notes = arranged(path, list(parts), values)
+    normalized = look_normalized([Found(0, None, v) for v in joints])
+    return Detections(frames, persons, joints, joint_set, named=True, normalized=normalized, notes=notes)
 
 
 def _read_own(path: Path, lines: list[list[str]], asked: str | None) -> Detections:
@@ -88,7 +123,7 @@ def _read_own(path: Path, lines: list[list[str]], asked: str | None) -> Detectio
     if lacking:
         raise UserError(
             f"{path}: text that is neither JSON nor CSV with the header {','.join(HEADER)} (lacking: {', '.join(lacking)}), "
-            "nor a table of DeepLabCut or SLEAP"
+            "nor a table of DeepLabCut, nor one with columns such as nose_x, nose_y, left_hip_x, left_hip_y"
         )
     column = {name: header.index(name) for name in HEADER if name in header}
     keys, names, numbers = [], [], []
@@ -139,7 +174,19 @@ def _cells(path: Path, lines: list[list[str]], count: int, first: int) -> np.nda
 
 
 def _frames(path: Path, cells: list[str]) -> np.ndarray:
+    """Frame numbers from whole numbers, or from the names of one video's images."""
+    numbers = [_number(cell) for cell in cells]
+    if None not in numbers:
+        return whole_numbers(path, numbers, "frame numbers")
+    if all(n is None and re.search(r"\d", cell) for n, cell in zip(numbers, cells, strict=True)):
+        frames, clips, _ = frame_numbers(path, cells)
+        if clips is None:
+            return frames
+    raise UserError(f"{path}: frame numbers must be whole numbers, or images of one video, found {cells[0][:40]!r}")
+
+
+def _number(cell: str) -> float | None:
     try:
-        return whole_numbers(path, [float(c) for c in cells], "frame numbers")
+        return float(cell)
     except ValueError:
-        raise UserError(f"{path}: frame numbers must be whole numbers, found {cells[0][:40]!r}") from None
+        return None

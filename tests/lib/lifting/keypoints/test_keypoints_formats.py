@@ -204,6 +204,41 @@ def test_sleap_tracks_are_persons(make, tmp_path):
     assert_people(read_keypoints(saved(tmp_path, make())), COCO[:, :, PARTS], PARTS)
 
 
+WIDE = {  # header of the frame, of the person, and of a joint's numbers; what x, y are multiplied by; whether scores are there
+    "movenet script": ("frame", None, "{}_x,{}_y,{}_confidence", (1, 1), True),
+    "mediapipe script": ("Frame_Number", None, "{}_x,{}_y,{}_visibility", (1 / SIZE[0], 1 / SIZE[1]), True),
+    "sleap-io's instances": ("frame_idx", "track", "{}.x,{}.y,{}.score", (1, 1), True),
+    "no scores": ("frame", "person", "{} X,{} Y", (1, 1), False),
+    "no frames": (None, None, "{}_x,{}_y,{}_c", (1, 1), True),
+}
+
+
+@pytest.mark.parametrize("case", WIDE)
+def test_tables_with_a_column_for_every_number_of_a_joint(case, tmp_path):
+    frame, person, numbers, scale, scored = WIDE[case]
+    lines = [",".join([*filter(None, (frame, person)), *(numbers.replace("{}", p) for p in files.PARTS)])]
+    values = COCO[: 2 if person else 1].copy()
+    values[~(values[..., 2] > 0)] = 0
+    for t in range(values.shape[1]):
+        for i, v in enumerate(values[:, t, PARTS]):
+            cells = [*([t] if frame else []), *([f"p{i}"] if person else [])]
+            lines.append(",".join(map(str, [*cells, *(v * [*scale, 1])[:, : 3 if scored else 2].ravel().tolist()])))
+    people = read_keypoints(saved(tmp_path, "\n".join(lines).encode()), image_size=SIZE)
+    assert_people(people, values[:, :, PARTS], PARTS)
+
+
+@pytest.mark.parametrize("columns", [1, 3])
+def test_labels_of_deeplabcut_name_their_images(columns, tmp_path):
+    lines = files.deeplabcut_csv().decode().splitlines()
+    images = [",".join(["labeled-data", "walk", f"img{t:03d}.png"]) for t in range(COCO.shape[1])]
+    header = [line.replace(",", "," * columns, 1) for line in lines[:3]]
+    body = [image.replace(",", "/" if columns == 1 else ",") + line[line.index(",") :]
+            for image, line in zip(images, lines[3:], strict=True)]  # fmt: skip
+    (k,) = read_keypoints(saved(tmp_path, "\n".join(header + body).encode()))
+    assert k.frames.tolist() == list(range(COCO.shape[1]))
+    assert_people([k], COCO[:1][:, :, PARTS], PARTS)
+
+
 @pytest.mark.slow
 def test_a_table_that_pandas_wrote_is_read(tmp_path):
     pandas = pytest.importorskip("pandas")
@@ -316,6 +351,7 @@ CSV = files.deeplabcut_csv()
 SLEAP = files.sleap_csv()
 
 ERRORS = {
+    "sleap project h5": (lambda: h5(pred_points=np.ones(3)), "a SLEAP project; export its tracks"),
     "pifpaf half a joint": ([{"keypoints": [1.0] * 50}], "keypoints of person 0 of frame 0 holds 50 numbers"),
     "pifpaf then not": ([[{"keypoints": [1.0] * 51}], 3], "not one image's people as OpenPose"),
     "pifpaf broken line": (b'{"frame": 1, "predictions": []}\n{"frame": 2, "pre', "nor JSON line by line"),
@@ -364,7 +400,6 @@ ERRORS = {
         "too few body parts are joints of a person .*left_shoulder, right_knee",
     ),
     "deeplabcut coordinate": (CSV.replace(b"likelihood", b"z"), "is called 'z'; x, y and likelihood are needed"),
-    "sleap column": (SLEAP.replace(b"nose.score", b"nose.z"), "a SLEAP table without the column nose.score"),
     "sleap line": (SLEAP + b"\ntrack_0,31", "not all lines have the 42 columns of the header"),
     "detectron plain": (
         lambda: _npz(boxes=np.ones((3, 2)), keypoints=np.ones((3, 17, 3))),
