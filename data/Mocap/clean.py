@@ -6,6 +6,7 @@ import numpy as np
 
 from data.Mocap.naming import NamedSkeleton, UnusableSkeleton, name_joints
 from data.Mocap.skeleton import Clip
+from data.Mocap.t_pose import bones_along_x, from_t_pose
 from lib.joints import HUMAN36M_17
 
 UNITS = {"m": 1.0, "cm": 0.01, "mm": 0.001, "inch": 0.0254, "CMU": 0.0254 / 0.45}
@@ -37,10 +38,13 @@ def rest_positions(named: NamedSkeleton) -> np.ndarray:
 def stand_upright(clip: Clip) -> Clip:
     """Turn the clip's axes so that the rest pose has the person's left at +X, up at +Y and front at +Z.
 
-    The format does not define axes. The rest pose shows them, because the person stands. UnusableSkeleton when the
-    person does not: then the file gives bones in axes of their own and their twist is unknown.
+    The format does not define axes. The rest pose shows them, because the person stands; where all bones lie along their own x
+    axes it is replaced (`t_pose`). UnusableSkeleton for any other: then the twist of the bones is unknown.
     """
     named = name_joints(clip.skeleton)
+    if bones_along_x(named):
+        clip = from_t_pose(clip, named)
+        named = name_joints(clip.skeleton)
     rest = rest_positions(named)
     at = {part: [rest[named.limb(part, left)] for left in (True, False)] for part in ("hip", "ankle", "shoulder")}
     hips, ankles, shoulders = (np.mean(at[part], axis=0) for part in ("hip", "ankle", "shoulder"))
