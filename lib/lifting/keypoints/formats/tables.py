@@ -78,6 +78,8 @@ def deeplabcut(path: Path, frames: np.ndarray, columns: list[tuple[str, str, str
         if coordinate not in places:
             raise UserError(f"{path}: a column of {part} is called {coordinate!r}; x, y and likelihood are needed")
         array[people.index(person), :, parts.index(part), places[coordinate]] = values[:, k]
+    if np.isnan(array[..., 2]).all():  # of people who labelled, sleap-io writes empty likelihoods
+        array[..., 2] = 1
     joints, joint_set, notes = arranged(path, parts, array.reshape(-1, len(parts), 3))
     T, P = len(values), len(people)
     return Detections(np.tile(frames, P), np.repeat(np.arange(P), T), joints, joint_set, named=True, notes=notes)

@@ -227,6 +227,14 @@ def test_tables_with_a_column_for_every_number_of_a_joint(case, tmp_path):
     assert_people(people, values[:, :, PARTS], PARTS)
 
 
+def test_empty_likelihoods_throughout_are_unknown_not_missing(tmp_path):
+    lines = [line.split(",") for line in files.deeplabcut_csv().decode().splitlines()]
+    for line in lines[3:]:
+        line[3::3] = [""] * 13
+    (k,) = read_keypoints(saved(tmp_path, "\n".join(map(",".join, lines)).encode()))
+    assert_people([k], COCO[:1][:, :, PARTS], PARTS)
+
+
 @pytest.mark.parametrize("columns", [1, 3])
 def test_labels_of_deeplabcut_name_their_images(columns, tmp_path):
     lines = files.deeplabcut_csv().decode().splitlines()
