@@ -90,6 +90,22 @@ def yolo_labels(people: np.ndarray, *after) -> bytes:
     return "\n".join(lines).encode() + b"\n"
 
 
+def sports2d_trc(z: float = 0.0, scale: float = 1.0) -> bytes:
+    """Person 0 as Sports2D writes them: names such as LShoulder, pixels, no blank line after the header, 30 frames per second."""
+    names = ["".join(word.title() if i else word[0].upper() for i, word in enumerate(p.split("_"))) for p in PARTS]
+    lines = [
+        "PathFileType\t4\t(X/Y/Z)\tdemo_px_person00.trc",
+        "DataRate\tCameraRate\tNumFrames\tNumMarkers\tUnits\tOrigDataRate\tOrigDataStartFrame\tOrigNumFrames",
+        f"30.0\t30.0\t{COCO.shape[1]}\t{len(PARTS)}\tm\t30.0\t0\t{COCO.shape[1]}",
+        "Frame#\tTime\t" + "\t\t\t".join(["Nose", *names[1:]]) + "\t\t\t",
+        "\t\t" + "\t".join(f"X{i}\tY{i}\tZ{i}" for i in range(1, len(PARTS) + 1)),
+    ]
+    for t, joints in enumerate(COCO[0][:, JOINTS]):
+        cells = [cell for x, y, s in joints.tolist() for cell in ((x * scale, y * scale, z) if s > 0 else ("", "", ""))]
+        lines.append("\t".join(map(str, [t, t / 30, *cells])))
+    return "\n".join(lines).encode() + b"\n"
+
+
 def easy_vitpose_json() -> bytes:
     frames = [{str(p + 3): COCO[p, t][:, [1, 0, 2]].tolist() for p in range(2)} for t in range(COCO.shape[1])]
     return json.dumps({"keypoints": frames, "skeleton": {"0": "nose"}}).encode()

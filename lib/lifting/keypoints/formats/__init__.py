@@ -9,7 +9,18 @@ from pathlib import Path
 from typing import Any
 
 from lib.errors import UserError
-from lib.lifting.keypoints.formats import arrays, coco, hdf5, images, mediapipe, mmpose, tables, ultralytics, vitpose
+from lib.lifting.keypoints.formats import (
+    arrays,
+    coco,
+    hdf5,
+    images,
+    mediapipe,
+    mmpose,
+    tables,
+    trc,
+    ultralytics,
+    vitpose,
+)
 from lib.lifting.keypoints.formats.detections import Detections, load_bytes, parse_json
 
 BINARY: dict[bytes, Callable[[Path, bytes], Detections]] = {
@@ -30,6 +41,9 @@ JSON: dict[str, tuple[Callable[[Any], bool], Callable[[Path, Any], Detections]]]
     "MediaPipe": (mediapipe.is_landmarks, mediapipe.read_landmarks),
 }
 """Name -> (whether the parsed content is of this format, its reader); the first that fits is used."""
+
+MOTION = ("HIERARCHY", "#!OML", ":FULLY-SPECIFIED")
+"""How motion capture in text begins (.bvh, .amc)."""
 
 START = 4096
 """Bytes by which a file of keypoints is told from images and videos."""
@@ -53,6 +67,12 @@ def load_detections(path: Path, joint_set: str | None = None) -> Detections:
         raise UserError(f"{path}: the file is empty")
     if text.lstrip()[0] in "[{":
         return _from_json(path, parse_json(path, text))
+    if text.startswith(MOTION):
+        raise UserError(
+            f"{path}: motion in 3D, which needs no lifting; main/prepare_data.py mocap imports it (docs/data.md)"
+        )
+    if text.startswith(trc.FIRST):
+        return trc.read_trc(path, text)
     if ultralytics.is_labels(text):
         return ultralytics.read_labels(path, text)
     return tables.read_csv(path, text, joint_set)

@@ -183,6 +183,12 @@ def test_yolo_labels_with_what_may_follow_the_keypoints(after, persons, tmp_path
         read_keypoints(tmp_path)
 
 
+def test_sports2ds_pixels_know_their_joints_and_the_frame_rate(tmp_path):
+    (k,) = read_keypoints(saved(tmp_path, files.sports2d_trc()))
+    assert (k.joint_set, k.fps) == ("coco", 30)
+    assert_people([k], COCO[:1][:, :, PARTS], PARTS)
+
+
 # --- DeepLabCut and SLEAP --------------------------------------------------------------------------------------------
 
 
@@ -359,6 +365,11 @@ CSV = files.deeplabcut_csv()
 SLEAP = files.sleap_csv()
 
 ERRORS = {
+    "trc 3d": (files.sports2d_trc(z=1.5), "markers in 3D; 2D keypoints are needed"),
+    "trc metres": (files.sports2d_trc(scale=0.002), r"look like metres; give Sports2D's file in pixels \(_px\)"),
+    "trc cut off": (files.sports2d_trc()[:90], "five header lines, this one 2 lines; is the file complete"),
+    "trc word": (files.sports2d_trc() + b"30\tx\n", "'x' is not a number"),
+    "bvh": (b"HIERARCHY\nROOT Hips\n", "motion in 3D, which needs no lifting; main/prepare_data.py mocap imports it"),
     "sleap project h5": (lambda: h5(pred_points=np.ones(3)), "a SLEAP project; export its tracks"),
     "pifpaf half a joint": ([{"keypoints": [1.0] * 50}], "keypoints of person 0 of frame 0 holds 50 numbers"),
     "pifpaf then not": ([[{"keypoints": [1.0] * 51}], 3], "not one image's people as OpenPose"),
