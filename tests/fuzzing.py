@@ -325,6 +325,11 @@ def amc_kind(folder: Path):
     return files, damage_text, read
 
 
+def images_of(image: Callable) -> Callable[[], bytes]:
+    """A list of what `image` makes of the people (2, 17, 3) of every frame."""
+    return lambda: json.dumps([image(people) for people in keypoint_files.COCO.swapaxes(0, 1)]).encode()
+
+
 def keypoints_kind(make: Callable[[], bytes], damage: Callable) -> Callable:
     """A file of 2D keypoints, read as main/predict.py reads it, up to the network's input."""
 
@@ -367,6 +372,11 @@ KINDS: dict[str, Callable] = {
     "vitpose": keypoints_kind(keypoint_files.transformers_json, damage_text),
     "deeplabcut": keypoints_kind(keypoint_files.deeplabcut_csv, damage_text),
     "sleap": keypoints_kind(keypoint_files.sleap_csv, damage_text),
+    "openpifpaf": keypoints_kind(images_of(keypoint_files.openpifpaf_image), damage_text),
+    "ultralytics": keypoints_kind(images_of(keypoint_files.ultralytics_image), damage_text),
+    "tensorflow.js": keypoints_kind(images_of(keypoint_files.posenet_image), damage_text),
+    "yolo labels": keypoints_kind(lambda: keypoint_files.yolo_labels(keypoint_files.COCO[:, 0]), damage_text),
+    "sports2d": keypoints_kind(keypoint_files.sports2d_trc, damage_text),
     "coco": keypoints_kind(lambda: json.dumps(coco_results(keypoint_files.COCO)).encode(), damage_text),
     "detectron": keypoints_kind(keypoint_files.detectron_npz, damage_archive),
     "hdf5": keypoints_kind(keypoint_files.sleap_h5, damage_bytes),

@@ -28,7 +28,7 @@ pytestmark = pytest.mark.slow  # reads thousands of files
 
 ROOT = Path(__file__).resolve().parents[1]
 KINDS = ("model", "checkpoint", "annotations", "npz", "yaml", "bvh", "amc", "mediapipe", "vitpose", "deeplabcut", "sleap",
-         "coco", "detectron")  # fmt: skip
+         "coco", "detectron", "openpifpaf", "ultralytics", "tensorflow.js", "yolo labels", "sports2d")  # fmt: skip
 KINDS += ("hdf5", "hdf5 table") if importlib.util.find_spec("h5py") else ()
 
 

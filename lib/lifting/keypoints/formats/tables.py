@@ -34,7 +34,7 @@ HEADER = ("frame", "person", "joint", "x", "y", "score")
 def read_csv(path: Path, text: str, asked: str | None) -> Detections:
     """A table of one of three kinds, recognised by its header; asked: a joint set, for the project's own."""
     try:
-        lines = list(csv.reader(io.StringIO(text)))
+        lines = list(csv.reader(io.StringIO(text.lstrip("\r\n"))))
     except csv.Error as error:
         raise UserError(f"{path}: not a CSV table ({error})") from None
     header = [h.strip() for h in lines[0]]

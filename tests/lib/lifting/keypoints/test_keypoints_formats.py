@@ -263,6 +263,10 @@ def test_a_table_that_pandas_wrote_is_read(tmp_path):
     assert_people(read_keypoints(tmp_path / "a.h5"), COCO[:1][:, :, PARTS], PARTS)
 
 
+def test_blank_lines_before_a_table_are_skipped(tmp_path):
+    assert_people(read_keypoints(saved(tmp_path, b"\n\r\n" + files.sleap_csv())), COCO[:, :, PARTS], PARTS)
+
+
 def test_body_parts_that_are_no_joints_are_skipped_with_a_line(tmp_path):
     data = files.deeplabcut_csv().replace(b"right_ankle", b"racket")
     notes = []
