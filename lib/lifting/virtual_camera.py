@@ -29,8 +29,9 @@ MAX_MOVE, MAX_MOVE_RATE = 0.25, 7.0
 MAX_GROWTH, MAX_GROWTH_RATE = 0.3, 3.0
 """How much a person's size in the image can change between two frames: natural logarithm, and the same per second."""
 
-MOMENT = 0.2
-"""Seconds on both sides of a jump whose medians must show it too, or it is one of a detector's mistakes."""
+MOMENT, FEWEST = 0.2, 3
+"""Seconds on both sides of a jump, and at least so many frames, whose medians must show it too, or it is one of a detector's
+mistakes. The median of fewer frames follows a single mistake."""
 
 
 @dataclass(frozen=True)
@@ -117,13 +118,14 @@ def jumps(pixels: np.ndarray, seconds: np.ndarray) -> np.ndarray:
 def lasting_jumps(pixels: np.ndarray, seconds: np.ndarray) -> np.ndarray:
     """(T,) bool: `jumps` after which the person stays elsewhere, or of another size: a cut, a zoom, or another person.
 
-    pixels (T, J, 2) at times (T,). Each joint's median over the MOMENT before is compared with that over the MOMENT after.
+    pixels (T, J, 2) at times (T,). Each joint's median over the MOMENT before is compared with that over the MOMENT after, or
+    over FEWEST frames.
     """
-    found = jumps(pixels, seconds)
+    found, rows = jumps(pixels, seconds), np.arange(len(pixels))
     for row in np.flatnonzero(found):
-        before = (seconds < seconds[row]) & (seconds > seconds[row - 1] - MOMENT)
-        after = (seconds >= seconds[row]) & (seconds < seconds[row] + MOMENT)
-        ends = np.stack([np.median(pixels[rows], axis=0) for rows in (before, after)])
+        before = (rows < row) & ((seconds > seconds[row - 1] - MOMENT) | (rows >= row - FEWEST))
+        after = (rows >= row) & ((seconds < seconds[row] + MOMENT) | (rows < row + FEWEST))
+        ends = np.stack([np.median(pixels[side], axis=0) for side in (before, after)])
         found[row] = jumps(ends, seconds[[row - 1, row]])[1]
     return found
 

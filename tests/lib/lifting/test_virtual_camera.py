@@ -129,6 +129,18 @@ def test_a_jump_lasts_where_the_person_stays_there():
     assert not lasting_jumps(glimpse, seconds).any()
 
 
+@pytest.mark.parametrize("fps", [10, 6, 2])
+def test_one_frame_elsewhere_is_no_lasting_jump_at_any_rate(fps):
+    here, there = (_pixels(_person((x, 0, 4), 1), (1280, 720), 1.0)[0] for x in (-30, 30))
+    elsewhere = np.arange(12) == 6
+    seconds = np.arange(12) / fps
+    pixels = np.where(elsewhere[:, None, None], there, here)
+    assert np.flatnonzero(jumps(pixels, seconds)).tolist() == [6, 7]
+    assert not lasting_jumps(pixels, seconds).any()
+    cut = np.where((np.arange(12) < 6)[:, None, None], here, there)
+    assert np.flatnonzero(lasting_jumps(cut, seconds)).tolist() == [6]
+
+
 def test_a_person_who_crosses_fast_stays_in_the_middle_of_the_view():
     pixels = _pixels(_walk((-6, 0, 6), 8.0), (1280, 720), 1.2)
     screen = virtual_camera(pixels, (1280, 720)).pose2d
