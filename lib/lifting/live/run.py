@@ -44,7 +44,8 @@ class LiveSession:
 def run_live(
     source: Source, finder: PeopleFinder, lifter: LiveLifter, board: Board, stop: threading.Event
 ) -> LiveSession:
-    """Show the source's frames on the board until it ends or stop is set; then the board says why.
+    """Show the source's frames on the board until it ends or stop is set; then the board says why. stop is set afterwards, so
+    that the source is let go.
 
     A source that breaks, or changes the size of its images, ends the session with a line; what was found is kept.
     """
@@ -69,6 +70,7 @@ def run_live(
     except UserError as problem:
         session.notes.append(f"warning: {problem}")
     finally:
+        stop.set()
         session.dropped, session.seconds = capture.dropped, time.perf_counter() - begin
         board.end(session.notes[0] if session.notes else f"{source.name}: stopped")
     return session

@@ -1,3 +1,4 @@
+import itertools
 import json
 import threading
 import urllib.request
@@ -145,3 +146,19 @@ def test_images_that_change_their_size_end_the_session_with_a_line_and_keep_what
     result = session.end()
     assert result.notes == ["warning: script: the images change their size, at frame 1; cut the video there"]
     assert len(session.finder.people()) == 2
+
+
+def test_a_session_that_ends_by_itself_lets_go_of_its_source(lifter):
+    class Camera(Script):
+        def frames(self, stop):
+            sizes = itertools.cycle([*crossing(frames=1), *crossing((640, 480), frames=1)])
+            yield from itertools.takewhile(lambda _: not stop.wait(0.01), enumerate(sizes))
+            self.through.set()
+
+    source = Camera([])
+    session = Session(source, lifter)
+    try:
+        assert "the images change their size" in session.end().notes[0]
+        assert source.through.wait(5)
+    finally:
+        session.stop.set()
