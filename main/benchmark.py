@@ -6,12 +6,16 @@ import sys
 import warnings
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from lib.cli import add_traceback_argument, run_command
 from lib.errors import PoseWarning, UserError
 from lib.files import replacing
+
+if TYPE_CHECKING:
+    from lib.config import Config
 
 ALL_PROCESSES = float("inf")
 """--scaling without a number: a process per GPU or CPU core."""
@@ -133,19 +137,34 @@ def main() -> None:
             path.write_text(json.dumps({"machine": about, "rows": rows}, indent=1) + "\n")
 
 
+def configurations(path: str, folders: list[str] | None) -> "dict[str, Config]":
+    """The configuration with each folder as DATASET.data_dir, or its own; by the folders' names, or where two have one name by
+    their paths."""
+    from lib.config import load_config
+
+    read = [load_config(path, {"DATASET.data_dir": folder} if folder else None) for folder in folders or [None]]
+    paths = [cfg.DATASET.data_dir for cfg in read]
+    names = [Path(path).name for path in paths]
+    return dict(zip(names if len(set(names)) == len(names) else paths, read, strict=True))
+
+
+def configuration(option: str, path: str, folders: list[str] | None) -> "Config":
+    """The one configuration of an option; UserError for several folders."""
+    if len(folders or ()) > 1:
+        raise UserError(f"--data-dir: {option} takes one folder")
+    (cfg,) = configurations(path, folders).values()
+    return cfg
+
+
 def measure_body(args: argparse.Namespace) -> None:
     """The tables of docs/body.md."""
-    from lib.config import load_config
     from lib.device import choose_devices
     from lib.lifting.lifter import Lifter
     from main.benchmarking.body import body_rows, tables
 
-    lifter, rows = None, []
-    for folder in args.data_dir or [None]:
-        cfg = load_config(args.body, {"DATASET.data_dir": folder} if folder else None)
-        lifter = lifter or Lifter(cfg.TEST.weight_path, choose_devices(args.gpu)[0])
-        label = Path(folder or cfg.DATASET.data_dir).name
-        rows += body_rows(cfg, lifter, args.body_frames, label, args.fps)
+    found = configurations(args.body, args.data_dir)
+    lifter = Lifter(next(iter(found.values())).TEST.weight_path, choose_devices(args.gpu)[0])
+    rows = [row for label, cfg in found.items() for row in body_rows(cfg, lifter, args.body_frames, label, args.fps)]
     print(tables(rows))
     if args.json:
         with replacing(args.json) as path:
@@ -155,14 +174,13 @@ def measure_body(args: argparse.Namespace) -> None:
 def measure_lifting(args: argparse.Namespace) -> None:
     """The grids of docs/results.md and the tables of docs/predict.md and docs/joints.md."""
     from data import build_table
-    from lib.config import load_config
     from lib.device import choose_devices
     from lib.lifting.lifter import Lifter
     from main.benchmarking.cameras import camera_rows, camera_text, place_rows, place_text, standing_people
     from main.benchmarking.definitions import definition_rows, definition_text
     from main.benchmarking.missing import missing_rows, missing_text
 
-    cfg = load_config(args.lifting, {"DATASET.data_dir": args.data_dir[0]} if args.data_dir else None)
+    cfg = configuration("--lifting", args.lifting, args.data_dir)
     lifter = Lifter(cfg.TEST.weight_path, choose_devices(args.gpu)[0])
     results, count = {}, 20 if args.quick else 1000
     for name in cfg.DATASET.test_list:
@@ -185,12 +203,11 @@ def measure_lifting(args: argparse.Namespace) -> None:
 
 def measure_quality(args: argparse.Namespace) -> None:
     """The table of docs/predict.md that lib.lifting.quality's limits come from."""
-    from lib.config import load_config
     from lib.device import choose_devices
     from lib.lifting.lifter import Lifter
     from main.benchmarking.quality import measured_clips, quality_rows, quality_text
 
-    cfg = load_config(args.quality, {"DATASET.data_dir": args.data_dir[0]} if args.data_dir else None)
+    cfg = configuration("--quality", args.quality, args.data_dir)
     lifter = Lifter(cfg.TEST.weight_path, choose_devices(args.gpu)[0])
     clips = list(measured_clips(cfg, lifter.require_body(), args.fps))
     rows = list(quality_rows(lifter, clips))
@@ -204,16 +221,13 @@ def measure_quality(args: argparse.Namespace) -> None:
 
 def measure_gaps(args: argparse.Namespace) -> None:
     """The table of docs/joints.md that lib.joints.imputation's MAX_STEP comes from."""
-    from lib.config import load_config
     from main.benchmarking.missing import gap_errors, gap_text
     from main.benchmarking.quality import measured_clips
     from smplpytorch.smplpytorch.load_body import load_body
 
     rows = {}
-    for folder in args.data_dir or [None]:
-        cfg = load_config(args.gaps, {"DATASET.data_dir": folder} if folder else None)
-        clips = measured_clips(cfg, load_body(cfg.MODEL.smpl_dir), args.fps, every=1)
-        rows[Path(cfg.DATASET.data_dir).name] = gap_errors(clips)
+    for label, cfg in configurations(args.gaps, args.data_dir).items():
+        rows[label] = gap_errors(measured_clips(cfg, load_body(cfg.MODEL.smpl_dir), args.fps, every=1))
     print(gap_text(rows))
     if args.json:
         with replacing(args.json) as path:

@@ -85,6 +85,22 @@ def test_rounds_below_one_are_refused_in_one_line(run, capsys):
     assert capsys.readouterr().err == "error: --rounds 0: give 1 or more\n"
 
 
+def test_folders_of_one_name_are_measured_each(run, tmp_path, monkeypatch):
+    yaml, folders = ROOT / "asset" / "yaml" / "HGN_mocap_test.yml", [tmp_path / "a" / "data", tmp_path / "b" / "data"]
+    monkeypatch.setattr("main.benchmarking.quality.measured_clips", lambda cfg, *_, **__: cfg.DATASET.data_dir)
+    monkeypatch.setattr("main.benchmarking.missing.gap_errors", lambda folder: [float(folder == str(folders[0]))])
+    assert run("--gaps", yaml, "--data-dir", *folders, "--json", tmp_path / "o.json") == 0
+    assert json.loads((tmp_path / "o.json").read_text())["rows"] == {str(folders[0]): [1.0], str(folders[1]): [0.0]}
+    assert run("--gaps", yaml, "--data-dir", folders[0], "--json", tmp_path / "o.json") == 0
+    assert json.loads((tmp_path / "o.json").read_text())["rows"] == {"data": [1.0]}
+
+
+@pytest.mark.parametrize("option", ["--lifting", "--quality"])
+def test_what_measures_one_folder_refuses_two(run, capsys, option):
+    assert run(option, ROOT / "asset" / "yaml" / "HGN_mocap_test.yml", "--data-dir", "a", "b") == 2
+    assert capsys.readouterr().err == f"error: --data-dir: {option} takes one folder\n"
+
+
 @pytest.fixture
 def clocked(monkeypatch):
     """A function of a name that takes the given seconds, call after call, on a clock of its own; and all calls."""
