@@ -50,20 +50,24 @@ def find_contacts(
 ) -> list[Contact]:
     """Contacts of points with height (T, P) metres above where they stand and speed (T, P) m/s, at times (T,).
 
-    parts: rows that belong together (`lib.lifting.smoothing.stretches`); no contact crosses them. anywhere: points that are
-    STILL count too, whatever their height.
+    parts: rows that belong together (`lib.lifting.smoothing.stretches`); no contact crosses them, and none depends on another
+    part. anywhere: points that are STILL count too, whatever their height.
     """
-    low = _runs((speed < ENTER_SPEED) & (height < ENTER_HEIGHT), (speed < LEAVE_SPEED) & (height < LEAVE_HEIGHT), parts)
-    still = _runs(speed < STILL_SPEED, speed < STIR_SPEED, parts) if anywhere else [[] for _ in low]
+    enter = (speed < ENTER_SPEED) & (height < ENTER_HEIGHT)
+    stay = (speed < LEAVE_SPEED) & (height < LEAVE_HEIGHT)
+    # a clip of less than so many seconds holds a contact if the point is planted throughout
+    shortest, still = (min(least, seconds[-1] - seconds[0]) for least in (SHORTEST, STILL))
     found = []
-    for point, (runs, more) in enumerate(zip(low, still, strict=True)):
-        runs = [(a, b) for a, b in _merged(runs, seconds) if _lasts(a, b, seconds, SHORTEST)]
-        table = np.zeros(len(height), bool)
-        for a, b in [*runs, *((a, b) for a, b in more if _lasts(a, b, seconds, STILL))]:
-            table[a:b] = True
+    for point in range(height.shape[1]):
         for part in parts:
-            joined = _hysteresis(table[part], table[part])
-            found += [Contact(point, part.start + a, part.start + b) for a, b in joined]
+            at, times = (part, point), seconds[part]
+            runs = _lasting(_merged(_hysteresis(enter[at], stay[at]), times), times, shortest)
+            if anywhere:
+                runs += _lasting(_hysteresis(speed[at] < STILL_SPEED, speed[at] < STIR_SPEED), times, still)
+            planted = np.zeros(len(times), bool)
+            for a, b in runs:
+                planted[a:b] = True
+            found += [Contact(point, part.start + a, part.start + b) for a, b in _hysteresis(planted, planted)]
     return found
 
 
@@ -73,18 +77,6 @@ def contact_table(contacts: list[Contact], shape: tuple[int, int]) -> np.ndarray
     for contact in contacts:
         table[contact.rows, contact.point] = True
     return table
-
-
-def _runs(enter: np.ndarray, stay: np.ndarray, parts: list[slice]) -> list[list[tuple[int, int]]]:
-    """Of each point, its runs by `_hysteresis` in each part; both (T, P) bool."""
-    return [
-        [
-            (part.start + a, part.start + b)
-            for part in parts
-            for a, b in _hysteresis(enter[part, point], stay[part, point])
-        ]
-        for point in range(enter.shape[1])
-    ]
 
 
 def _hysteresis(enter: np.ndarray, stay: np.ndarray) -> list[tuple[int, int]]:
@@ -103,6 +95,6 @@ def _merged(runs: list[tuple[int, int]], seconds: np.ndarray) -> list[tuple[int,
     return merged
 
 
-def _lasts(a: int, b: int, seconds: np.ndarray, least: float) -> bool:
-    """A clip of less than so many seconds holds a contact if the point is planted throughout."""
-    return seconds[b - 1] - seconds[a] >= min(least, seconds[-1] - seconds[0])
+def _lasting(runs: list[tuple[int, int]], seconds: np.ndarray, least: float) -> list[tuple[int, int]]:
+    """The runs of at least so many seconds."""
+    return [(a, b) for a, b in runs if seconds[b - 1] - seconds[a] >= least]

@@ -53,7 +53,11 @@ def test_short_contacts_are_none_and_short_gaps_none_in_seconds_not_frames():
 
 
 def test_contacts_do_not_cross_the_parts():
-    assert found(np.zeros(50), parts=[slice(0, 20), slice(20, 50)]) == [(0, 20), (20, 50)]
+    parts = [slice(0, 20), slice(20, 50)]
+    assert found(np.zeros(50), parts=parts) == [(0, 20), (20, 50)]
+    # what comes after a cut neither prolongs a contact before it nor makes one of a moment
+    assert found(speed_with(r10_19=0.1, r21_30=0.1), parts=parts) == [(10, 19), (21, 30)]
+    assert found(speed_with(r18_20=0.1, r20_22=0.1), parts=parts) == []
 
 
 @pytest.mark.parametrize("count", [1, 2])
