@@ -23,8 +23,8 @@ FLOOR_SIGMA = 0.005
 ON_THE_FLOOR = 0.1
 """Metres from the floor beyond which a planted foot stands on something else and keeps its height."""
 
-ACCELERATION_SIGMA = 4.0
-"""m/s2 of a pelvis."""
+ACCELERATION_SIGMA, PER_SECOND = 4.0, 30.0
+"""m/s2 of a pelvis, and how many accelerations count in a second, whatever the frame rate."""
 
 CORRELATED = 0.3
 """Seconds in which errors of the camera's cue stay the same."""
@@ -103,7 +103,7 @@ def _blocks(blocks: np.ndarray) -> sp.spmatrix:
 
 
 def _accelerations(seconds: np.ndarray, parts: list[slice]) -> sp.spmatrix:
-    """(3 T, 3 T): squared accelerations over ACCELERATION_SIGMA, per second of the clip, at uneven times too."""
+    """(3 T, 3 T): squared accelerations over ACCELERATION_SIGMA, PER_SECOND of the clip, at uneven times too."""
     T = len(seconds)
     rows = np.concatenate([np.arange(part.start + 1, part.stop - 1) for part in parts]).astype(int)
     before, after = seconds[rows] - seconds[rows - 1], seconds[rows + 1] - seconds[rows]
@@ -111,7 +111,8 @@ def _accelerations(seconds: np.ndarray, parts: list[slice]) -> sp.spmatrix:
     values = np.stack([1 / (before * span), -(1 / before + 1 / after) / span, 1 / (after * span)], 1)
     number = np.repeat(np.arange(len(rows)), 3)
     difference = sp.csr_matrix((values.ravel(), (number, (rows[:, None] + [-1, 0, 1]).ravel())), (len(rows), T))
-    return sp.kron(difference.T @ difference / ACCELERATION_SIGMA**2, sp.eye(3)).tobsr((3, 3))
+    weight = sp.diags(PER_SECOND * span / ACCELERATION_SIGMA**2)
+    return sp.kron(difference.T @ weight @ difference, sp.eye(3)).tobsr((3, 3))
 
 
 def _ties(row: np.ndarray, owner: np.ndarray, weight: np.ndarray, T: int, C: int) -> sp.spmatrix:

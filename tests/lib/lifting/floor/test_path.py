@@ -38,6 +38,21 @@ def test_without_contacts_the_cue_is_followed_smoothly():
     assert np.linalg.norm(path - root, axis=-1).mean() < np.linalg.norm(cue.root - root, axis=-1).mean()
 
 
+def test_a_motion_is_smoothed_alike_at_every_frame_rate():
+    def left(fps):
+        """What is left of a swing of 10 cm along the line of sight, once a second, as the cue shows it."""
+        seconds = np.arange(int(4 * fps)) / fps
+        swing = np.zeros((len(seconds), 3))
+        swing[:, 2] = 5 + 0.1 * np.sin(2 * np.pi * seconds)
+        cue = Cue(swing, np.tile(np.diag([1e4, 1e4, 400.0]), (len(seconds), 1, 1)))
+        path, _ = solve_path(cue, None, [], seconds, [slice(0, len(seconds))])
+        return np.ptp(path[len(path) // 4 : -len(path) // 4, 2]) / 0.2
+
+    assert 0.1 < left(30) < 0.9
+    for fps in (10, 60, 240):
+        assert left(fps) == pytest.approx(left(30), abs=0.02)
+
+
 def test_a_known_floor_holds_planted_feet_at_their_clearance():
     _, feet, cue = scene()
     _, places = solve_path(cue, feet, [Contact(0, 10, 50)], SECONDS, WHOLE, (UP, -1.02))
