@@ -79,6 +79,14 @@ def test_missing_joints_do_not_hide_an_exchange():
     np.testing.assert_array_equal(mended.xy, right.xy)
 
 
+def test_one_joint_of_a_limb_is_no_evidence():
+    """A detector that finds of both arms the elbows alone may have found anything."""
+    xy = LUNGE.copy()
+    for part in ("Shoulder", "Wrist"):
+        xy[:, [NAMES.index(f"{side}_{part}") for side in "LR"]] = np.nan
+    assert without_swaps(exchanged(person(xy), range(20, 30), "arms"), FPS)[1] == []
+
+
 def test_frames_that_do_not_follow_each_other_say_nothing():
     k = exchanged(person(LUNGE), range(20, 30))
     assert without_swaps(k, FPS)[1]

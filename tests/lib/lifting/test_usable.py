@@ -86,3 +86,13 @@ def test_joints_a_little_outside_the_image_stay():
     prepared, notes = prepare_usable([replace(k, xy=xy)])
     assert not prepared[0].imputed.any()
     assert notes == []
+
+
+def test_joints_far_outside_that_are_many_say_that_the_image_size_is_wrong():
+    k = keypoints_of(0)
+    xy = k.xy.copy()
+    xy[:, :6] += 10_000
+    prepared, notes = prepare_usable([replace(k, xy=xy)])
+    assert prepared == []
+    assert len(notes) == 1
+    assert "35% of the joints are outside the 1280 x 720 image" in notes[0]

@@ -104,6 +104,25 @@ def test_a_missing_joint_is_imputed_and_marked(lifter):
     assert np.isfinite(person.pose3d).all()
 
 
+def test_a_joint_far_outside_the_image_is_missing(lifter):
+    k = keypoints_of(0)
+    k.xy[0, 13] = [90_000.0, 300.0]
+    (person,), _ = LiveLifter(lifter, RATE, None, 8)([row(k, 0)])
+    assert np.flatnonzero(person.imputed).tolist() == [13]
+
+
+def test_what_is_remembered_of_a_person_does_not_grow(lifter, monkeypatch):
+    windows = []
+    whole = lifter.lift
+    monkeypatch.setattr(
+        lifter, "lift", lambda people, *rest, **more: (windows.append(people[0]), whole(people, *rest, **more))[1]
+    )
+    k, live = keypoints_of(0), LiveLifter(lifter, RATE, None, 8)
+    for t in range(len(k.frames)):
+        live([row(k, t)])
+    assert windows[-1].frames.tolist() == list(range(15, 30))  # 1.44 s
+
+
 def test_left_and_right_are_exchanged_back_as_the_frames_come(lifter):
     k, live = keypoints_of(0), LiveLifter(lifter, 25.0, None, 8)
     found = replace(k, xy=k.xy.copy())
