@@ -11,6 +11,7 @@ import torch
 from lib.errors import UserError
 from lib.graph.scales import build_scales
 from lib.joints import HUMAN36M_17
+from lib.lifting import HEIGHT_RANGE
 from lib.lifting.body_fit import BETAS_PRECISION, fit_body, fit_shape
 from lib.lifting.body_points import BodyPoints
 from lib.lifting.body_smoothing import Timing
@@ -75,9 +76,13 @@ class BodyFitter:
 
         Limbs then have one length in all frames. height: of the person in metres, which everything is scaled to; smoothness:
         seconds, see `lib.lifting.body_smoothing`, the root then moves steadily; 0 for each frame by itself. UserError where a
-        pose is not finite.
+        pose is not finite, and for a height or smoothness that means nothing.
         """
         sequence.require_finite()
+        if height is not None and not HEIGHT_RANGE[0] <= height <= HEIGHT_RANGE[1]:
+            raise UserError(f"height {height:g}: must be {HEIGHT_RANGE[0]:g} to {HEIGHT_RANGE[1]:g} metres")
+        if not smoothness >= 0:
+            raise UserError(f"smoothness {smoothness:g}: must be 0 or more seconds")
         if smoothness > 0:
             sequence = without_flips(sequence)
         points = np.concatenate([sequence.pose3d, *sequence.meshes], axis=1)

@@ -96,10 +96,11 @@ class Lifter:
 
         One person gives a PoseSequence with all T frames, several a list with one for each, in which frames without any
         joint of the person are skipped. pose3d (T, 17, 3) and meshes are in metres, camera axes, relative to the pelvis;
-        with a camera `root` (T, 3) is the position of the pelvis. UserError where the input cannot be used (docs/joints.md).
+        with a camera `root` (T, 3) is the position of the pelvis, and frames without a place in front of it are skipped.
+        UserError where the input cannot be used (docs/joints.md).
 
-        What main/predict.py says in lines is a PoseWarning each: joints that are left out, left and right exchanged back, joints
-        that look like another joint_set, persons who jump, numbers of `quality` above their limits.
+        What main/predict.py says in lines is a PoseWarning each: joints and frames that are left out, left and right exchanged
+        back, joints that look like another joint_set, persons who jump, numbers of `quality` above their limits.
         """
         keypoints, image_size = _checked_keypoints(keypoints, joint_set), _checked_size(image_size)
         frames = _checked_frames(frames, keypoints.shape[-3])
@@ -177,7 +178,7 @@ class Lifter:
         over which joints turn smoothly, 0 for each frame by itself; or smooth the sequence first (`lib.lifting.smoothing`).
 
         The body is the one that the network was trained on: the built-in one, or SMPL where its file is. UserError where it is
-        not there, or where the network has no trained meshes (docs/body.md).
+        not there, where the network has no trained meshes (docs/body.md), and for a height or smoothness that means nothing.
         """
         return self._body_fitter(sequence, height, smoothness)
 

@@ -262,6 +262,21 @@ def test_a_pose_that_is_not_finite_is_refused_with_its_frames(coarse, scales, fi
         fitter(sequence)
 
 
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"height": 0.0}, "height 0: must be 0.3 to 3 metres"),
+        ({"height": 180.0}, "height 180: must be 0.3 to 3 metres"),
+        ({"height": np.nan}, "height nan: must be 0.3 to 3 metres"),
+        ({"smoothness": -1.0}, "smoothness -1: must be 0 or more seconds"),
+        ({"smoothness": np.nan}, "smoothness nan: must be 0 or more seconds"),
+    ],
+)
+def test_heights_and_smoothness_that_mean_nothing_are_refused(coarse, scales, fitter, options, words):
+    with pytest.raises(UserError, match=words):
+        fitter(sequence_of(coarse, scales, *motion()), **options)
+
+
 def test_the_root_position_moves_with_the_fitted_pelvis(coarse, scales, fitter):
     sequence = sequence_of(coarse, scales, *motion(), noise=0.02, root=np.tile([0.0, 0.0, 4.0], (FRAMES, 1)))
     fitted = fitter(sequence)
