@@ -11,6 +11,7 @@ from lib.pose_table import PoseTable
 from lib.training.augment import DetectionNoise, flip
 from lib.training.batches import Augmentation, BatchSource
 from lib.training.losses import LossWeights, hgn_losses
+from lib.training.people import PeopleRange
 from tests.people_table import maker_of, people_table
 from tests.tables import random_table, tensors_of
 
@@ -304,3 +305,14 @@ def test_samples_without_smpl_parameters_may_become_new_people_but_are_not_detec
         source([PEOPLE, without], 240, True, augmentation=replace(both, detector_probability=0), people=batches.people)
     )[0]
     assert torch.equal(got.pose2d[~weighted], exact.pose2d[~weighted])
+
+
+def test_in_the_place_of_a_sample_without_smpl_parameters_comes_any_other_with_its_own_vertical(monkeypatch):
+    people, asked = maker_of(PEOPLE, PeopleRange(lie=0, tilt=0)), []
+    make = people.make
+    monkeypatch.setattr(people, "make", lambda rows, *rest: (asked.extend(rows.tolist()), make(rows, *rest))[1])
+    lying = replace(without_meshes(PEOPLE, np.ones(120, bool)), up=np.tile(np.float32([1, 0, 0]), (120, 1)))
+    got = epoch_of(source([lying], 120, augmentation=Augmentation(PERMUTATION, body_probability=1), people=people))[0]
+    assert len(set(asked)) > 60
+    neck = torch.nn.functional.normalize(got.pose3d[:, HUMAN36M_17.names.index("Neck")], dim=1)
+    assert (neck * got.up).sum(1).median() > 0.8
