@@ -25,18 +25,19 @@ def accelerate(
 class CompiledForward:
     """torch.compile of a network, on a GPU with CUDA graphs, since a step is a thousand small kernels.
 
-    It is compiled for batches of the first one's shape. Others, as the last one of an epoch, run uncompiled: compiling
-    again takes longer than they all do. Where compiling fails, torch's error ends the training.
+    It is compiled for batches of the first one's shape. Smaller ones, as the last one of an epoch, run uncompiled: compiling
+    again takes longer than they all do. A larger one, as after a run was resumed at an epoch's last batch, is compiled for
+    anew. Where compiling fails, torch's error ends the training.
     """
 
     def __init__(self, network: nn.Module, device: torch.device):
         self.network, self.on_gpu = network, device.type == "cuda"
         self.compiled = torch.compile(network, mode="reduce-overhead" if self.on_gpu else "default", dynamic=False)
-        self.shape: torch.Size | None = None
+        self.largest = 0
 
     def __call__(self, pose2d: torch.Tensor) -> HGNOutput:
-        self.shape = self.shape or pose2d.shape
-        if pose2d.shape != self.shape:
+        self.largest = max(self.largest, len(pose2d))
+        if len(pose2d) < self.largest:
             return self.network(pose2d)
         if self.on_gpu:
             torch.compiler.cudagraph_mark_step_begin()  # results of the step before may be overwritten

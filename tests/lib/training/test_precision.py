@@ -42,6 +42,13 @@ def test_only_batches_of_the_first_one_s_size_are_run_compiled(small_hgn, compil
     assert compilations == [4, 4]
 
 
+def test_a_run_that_goes_on_with_a_part_of_a_batch_compiles_the_whole_ones(small_hgn, compilations):
+    forward = accelerate(small_hgn.eval(), "on", "fp32", CPU)
+    for count in (3, 4, 4, 3):
+        forward(torch.randn(count, 5, 2))
+    assert compilations == [3, 4, 4]
+
+
 def test_what_fails_in_a_compiled_network_is_not_hidden_and_not_tried_again(small_hgn, compilations):
     forward = accelerate(small_hgn, "on", "fp32", CPU)
     with pytest.raises(RuntimeError):
