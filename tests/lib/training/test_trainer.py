@@ -22,6 +22,7 @@ from lib.training.augment import DetectionNoise
 from lib.training.batches import Augmentation, BatchSource
 from lib.training.factory import build_learner
 from lib.training.interrupt import StopRequest
+from lib.training.schedule import step_factor
 from lib.training.trainer import Trainer
 from tests.conftest import make_small_scales
 from tests.tables import FIVE_JOINTS, random_table
@@ -110,6 +111,16 @@ def test_the_rate_of_an_epoch_is_set_and_logged(trainer):
     trainer.train()
     np.testing.assert_allclose([entry["lr"] for entry in trainer.progress.log], [1e-3, 1e-4])
     np.testing.assert_allclose(trainer.learner.optimizer.param_groups[0]["lr"], 1e-4)
+
+
+def test_every_step_has_its_own_part_of_the_rate(tmp_path, small_scales):
+    cfg, rates = config(tmp_path, scheduler="cosine", warmup_epochs=0.5, lr=0.01), []
+    trainer = make_trainer(cfg, small_scales)
+    before_each_step(trainer, lambda: rates.append(trainer.learner.rate))
+    trainer.train()
+    wanted = [0.01 * step_factor(cfg.TRAIN, epoch, number, 4) for epoch in range(2) for number in range(4)]
+    assert rates == pytest.approx(wanted)
+    assert len(set(rates)) > 4
 
 
 @pytest.mark.parametrize("name", ["adam", "rmsprop", "sgd"])
