@@ -55,6 +55,13 @@ def test_jitter_is_the_acceleration_whatever_the_rate(fps):
     assert jitter(moved(7.0, every_third, fps), every_third, fps) == pytest.approx(7.0)
 
 
+def test_noise_shakes_alike_whatever_the_rate():
+    """Joints that are misplaced anew in every frame: at 100 frames a second four times as often as at 25."""
+    pose = np.random.default_rng(0).normal(0, 0.01, (400, 17, 3))
+    frames = np.arange(400)
+    assert jitter(pose, frames, 100.0) == pytest.approx(jitter(pose[::4], frames[::4], 100.0), rel=0.05)
+
+
 def test_jitter_never_looks_across_a_pause():
     frames = np.concatenate([np.arange(10), np.arange(10) + 100])
     pose = np.zeros((20, 17, 3))
