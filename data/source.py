@@ -20,7 +20,8 @@ class SmplFrames:
 
     frame (N,) int: row in the arrays below, -1 for a sample without parameters; pose (F, 72) axis-angle in radians, root
     first; betas (F, 10); transl (F, 3) metres; pelvis (F, 3) mm, Human3.6M's; all in world axes. R (N, 3, 3) turns world axes
-    to each sample's camera. gender: which model poses them, where it is there; else the neutral one does.
+    to each sample's camera. gender: which model poses them, where it is there; else the neutral one does. up (3,): the vertical
+    in world axes.
     """
 
     frame: np.ndarray
@@ -30,6 +31,7 @@ class SmplFrames:
     pelvis: np.ndarray
     R: np.ndarray
     gender: str = "neutral"
+    up: tuple[float, float, float] = (0.0, 0.0, 1.0)
 
 
 @dataclass(frozen=True)

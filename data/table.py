@@ -17,7 +17,7 @@ from lib.joints import SMPL_24
 from lib.pose_table import PoseTable
 from smplpytorch.smplpytorch.coarse_body import CoarseBody
 
-CACHE_VERSION = 3
+CACHE_VERSION = 4
 
 LEVEL = (0.0, -1.0, 0.0)
 """The vertical in the axes of a level camera."""
@@ -133,7 +133,12 @@ def _convert(chunk: Chunk, bodies: Bodies, sequences_before: int) -> Iterator[tu
     yield "root", (joints[:, 0] / 1000).astype(np.float32)
     yield "camera", chunk.camera.astype(np.float32)
     yield "image_size", chunk.image_size.astype(np.float32)
-    yield "up", (np.tile(LEVEL, (len(joints), 1)) if chunk.smpl is None else chunk.smpl.R[:, :, 2]).astype(np.float32)
+    yield (
+        "up",
+        (np.tile(LEVEL, (len(joints), 1)) if chunk.smpl is None else chunk.smpl.R @ np.array(chunk.smpl.up)).astype(
+            np.float32
+        ),
+    )
     if chunk.smpl is None:
         coarse = bodies["neutral"]
         yield "smpl_pose", np.zeros((0, 3 * len(coarse.parents)), np.float32)

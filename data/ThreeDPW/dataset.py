@@ -15,7 +15,7 @@ from data.ThreeDPW.sequence import Actor, Sequence, read_sequence
 from lib.camera import camera_to_pixel, world_to_camera
 from lib.config import DatasetConfig
 from lib.errors import UserError
-from lib.joints import COCO_17
+from lib.joints import BODY_18, COCO_17, HUMAN36M_17
 from lib.joints.conversion import convert_joints
 from lib.joints.imputation import MAX_GAP, impute_from_body, impute_from_time
 from smplpytorch.smplpytorch.body_model import BodyModel
@@ -26,15 +26,10 @@ RATE = 30.0
 MAX_FROM_BODY = 6
 """Joints of one frame that may come from the rest of the body; frames with more missing have no detection."""
 
-OPENPOSE_18 = (
-    "Nose", "Neck", "R_Shoulder", "R_Elbow", "R_Wrist", "L_Shoulder", "L_Elbow", "L_Wrist", "R_Hip", "R_Knee", "R_Ankle",
-    "L_Hip", "L_Knee", "L_Ankle", "R_Eye", "L_Eye", "R_Ear", "L_Ear",
-)  # fmt: skip
-"""Columns of poses2d. The neck is the middle of the shoulders; without it these are COCO's joints in another order."""
-
 PUBLISHED_SEQUENCES = {"train": 24, "validation": 12, "test": 24}
 
-COCO_FROM_OPENPOSE = [OPENPOSE_18.index(name) for name in COCO_17.names]
+COCO_FROM_OPENPOSE = [BODY_18.names.index(name) for name in COCO_17.names]
+"""Columns of poses2d, which are BODY_18. Its neck is the middle of the shoulders; without it these are COCO's joints."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +109,7 @@ class ThreeDPWSource(Source):
             pixels=pixels[rows],
             smpl=SmplFrames(
                 np.arange(len(rows)), actor.pose[rows], np.tile(actor.betas, (len(rows), 1)), actor.trans[rows],
-                world[rows, 0], actor.R[rows], actor.gender,
+                world[rows, 0], actor.R[rows], actor.gender, vertical(world),
             ),
             notes=notes + self.joints.notes(),
         )  # fmt: skip
@@ -133,6 +128,18 @@ def three_dpw(cfg: DatasetConfig, body: BodyModel) -> ThreeDPWSource:
         raise UserError(f"DATASET.detections is {cfg.detections}; 3DPW comes with gt and openpose")
     data_dir = Path(cfg.data_dir)
     return ThreeDPWSource(data_dir / "3DPW", BodyJoints(body, data_dir), cfg.detections, cfg.nan_frames == "drop")
+
+
+def vertical(world: np.ndarray) -> tuple[float, float, float]:
+    """The axis of the world that people's own vertical is nearest to, from their joints (n, 17, 3) in world axes.
+
+    The data set does not say which of its axes points up; over a recording people are upright.
+    """
+    at = {name: world[:, HUMAN36M_17.names.index(name)] for name in ("Neck", "R_Ankle", "L_Ankle")}
+    upright = (at["Neck"] - (at["R_Ankle"] + at["L_Ankle"]) / 2).sum(0)
+    axis = int(np.abs(upright).argmax())
+    x, y, z = np.eye(3)[axis] * np.sign(upright[axis])
+    return x, y, z
 
 
 def openpose_joints(detections: np.ndarray, frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -7,11 +7,12 @@ from scipy.spatial.transform import Rotation
 from data import build_table
 from data.body_joints import BodyJoints
 from data.check import check
-from data.ThreeDPW.dataset import ThreeDPWSource, three_dpw
+from data.ThreeDPW.dataset import ThreeDPWSource, three_dpw, vertical
 from lib.camera import camera_to_pixel
 from lib.config import DatasetConfig, load_config
 from lib.errors import UserError
-from tests.bodies import tiny_body
+from lib.joints import HUMAN36M_17
+from tests.bodies import builtin_body, tiny_body
 from tests.field_files import sequence_3dpw, write_3dpw
 from tests.plain.smpl import plain_smpl
 
@@ -57,6 +58,21 @@ def test_frames_with_a_wrong_camera_are_no_samples(make, content):
         assert chunk.frames.tolist() == np.flatnonzero(content["campose_valid"][i]).tolist()
         np.testing.assert_array_equal(chunk.smpl.frame, np.arange(7))
         assert len(set(chunk.names)) == 7
+
+
+@pytest.mark.parametrize("up", [(0, 1, 0), (0, 0, 1), (0, -1, 0)])
+def test_the_vertical_is_the_axis_of_the_world_along_which_people_stand(up):
+    world = np.random.default_rng(0).normal(0, 300, (50, 17, 3))
+    world[:, HUMAN36M_17.names.index("Neck")] += 1400 * np.array(up)
+    assert vertical(world) == up
+
+
+def test_the_table_knows_the_vertical_of_a_world_whose_y_points_up(tmp_path, content):
+    content["poses"] = [0 * poses for poses in content["poses"]]
+    write_3dpw(tmp_path / "3DPW" / "sequenceFiles" / "test" / "made_up_00.pkl", content)
+    cfg = load_config(ROOT / "asset" / "yaml" / "HGN_3dpw_test.yml", {"DATASET.data_dir": str(tmp_path)})
+    table = build_table(cfg, "3DPW", "test", builtin_body())
+    np.testing.assert_allclose(table.up, np.tile([0, -1, 0], (len(table), 1)), atol=1e-6)
 
 
 def test_frames_behind_the_camera_are_dropped_and_counted(make, content):
