@@ -9,6 +9,7 @@ from lib.errors import UserError
 from lib.lifting import GAUSSIAN
 from lib.lifting.floor.path import Cue, solve_path
 from lib.lifting.pose_sequence import PoseSequence
+from lib.lifting.quality import jitter, limb_spread
 from lib.lifting.root_translation import placement_precision
 from lib.lifting.smoothing import gaussian, one_euro, stretches
 from lib.lifting.virtual_camera import jumps
@@ -25,7 +26,7 @@ SHORT_FLIP = 0.3
 
 
 def smoothed(sequence: PoseSequence, way: str = GAUSSIAN) -> PoseSequence:
-    """The sequence with pose, root and meshes filtered over time.
+    """The sequence with pose, root and meshes filtered over time, and with the `quality` of the result.
 
     way: GAUSSIAN, which looks at the frames before and after each one (`without_flips`, `gaussian` with SIGMA, `steady_root`), or
     ONE_EURO, which looks at those before (`one_euro`). UserError where a body was fitted already: filtered joints would leave it.
@@ -49,7 +50,11 @@ def smoothed(sequence: PoseSequence, way: str = GAUSSIAN) -> PoseSequence:
     if root is not None:
         root = steady_root(sequence) if way == GAUSSIAN else smooth(root[:, None])[:, 0]
     meshes = tuple(smooth(mesh) for mesh in sequence.meshes)
-    return replace(sequence, pose3d=smooth(sequence.pose3d), root=root, meshes=meshes)
+    pose, quality = smooth(sequence.pose3d), sequence.quality
+    if quality is not None:
+        spread, shaking = limb_spread(pose, sequence.joint_set), jitter(pose, sequence.frames, sequence.fps)
+        quality = replace(quality, limb_spread=spread, jitter=shaking)
+    return replace(sequence, pose3d=pose, root=root, meshes=meshes, quality=quality)
 
 
 def steady_root(sequence: PoseSequence) -> np.ndarray | None:

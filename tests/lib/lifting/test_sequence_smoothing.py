@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from lib.lifting import SMOOTHERS
+from lib.lifting.quality import Quality, jitter, limb_spread
 from lib.lifting.sequence_smoothing import smoothed, steady_parts, steady_root, without_flips
 from tests.waving_person import make_sequence
 
@@ -26,6 +27,21 @@ def test_smoothing_calms_pose_root_and_meshes_and_starts_anew_after_a_pause(way)
         np.testing.assert_allclose(after[20:], alone, atol=1e-12)
     assert np.ptp(calm.meshes[0][10:20], axis=0).max() < 0.015
     np.testing.assert_array_equal(calm.frames, frames)
+
+
+@pytest.mark.parametrize("way", SMOOTHERS)
+def test_the_quality_is_that_of_the_smoothed_poses(way):
+    poses = make_sequence(30)
+    shaking = replace(poses, pose3d=poses.pose3d + np.random.default_rng(0).normal(0, 0.03, poses.pose3d.shape))
+
+    def numbers(sequence):
+        return limb_spread(sequence.pose3d, sequence.joint_set), jitter(sequence.pose3d, sequence.frames, sequence.fps)
+
+    before = Quality(numbers(shaking)[0], 0.01, 0.0, numbers(shaking)[1], 0.1)
+    calm = smoothed(replace(shaking, quality=before), way)
+    spread, shake = numbers(calm)
+    assert calm.quality == replace(before, limb_spread=spread, jitter=shake)
+    assert shake < 0.5 * before.jitter
 
 
 def test_gaussian_smoothing_keeps_nine_tenths_of_a_runners_swing_and_does_not_lag():
