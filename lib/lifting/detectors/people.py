@@ -58,7 +58,10 @@ class PeopleFinder:
         """The people of all frames so far, by track number. Where no frame shows two people, all detections are one
         person, even after jumps and long gaps. UserError if no person was found."""
         if not self._joints:
-            raise UserError(f"{self._source}: {self._detector.name} finds no person in any of {self._count} frames")
+            raise UserError(
+                f"{self._source}: {self._detector.name} finds no person in any of {self._count} frames; cut the images to the "
+                "person, or try another --detector (docs/predict.md)"
+            )
         frames, joints = np.array(self._frames), np.stack(self._joints)
         tracks = np.zeros(len(frames), int) if self._most == 1 else np.array(self._tracks)
         return [self._keypoints(n, frames[tracks == n], joints[tracks == n]) for n in np.unique(tracks)]
