@@ -32,7 +32,7 @@ def _no_waiting_for_the_disk() -> Iterator[None]:
 
 @pytest.fixture(scope="session", autouse=True)
 def _one_thread_in_each_of_several_workers() -> Iterator[None]:
-    """pytest -n 2: workers and the commands that they start share the cores; threads that wait for each other take most of them."""
+    """Workers and the commands that they start share the cores; threads that wait for each other would take most of them."""
     with pytest.MonkeyPatch.context() as patch:
         if "PYTEST_XDIST_WORKER" in os.environ:
             patch.setenv("OMP_NUM_THREADS", "1")
