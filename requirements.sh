@@ -4,7 +4,7 @@
 #   sh requirements.sh video               also the pose detector that main/predict.py --video uses
 #   sh requirements.sh data usd demo dev   other sets: readers of HDF5 data sets, .usd files, the web demo, checks for developers
 #   PYTHON=python3.12 sh requirements.sh   for another interpreter
-# Where a set needs another version of what is installed, pip replaces it; the last line then says what.
+# Where a set needs an older version of what is installed, pip replaces it; the last line then says what.
 set -e
 PYTHON=${PYTHON:-python}
 cd "$(dirname "$0")"
@@ -50,8 +50,9 @@ done
 
 "$PYTHON" - "$before" "$(versions)" <<'END'
 import sys
+from pip._vendor.packaging.version import Version
 before, after = (dict(line.split("==", 1) for line in text.split("\n") if "==" in line) for text in sys.argv[1:])
-replaced = [f"{name} {before[name]} by {now}" for name, now in after.items() if before.get(name, now) != now]
-if replaced:
-    print(f"requirements.sh: replaced {', '.join(replaced)}")
+older = [f"{name} {before[name]} by {now}" for name, now in after.items() if Version(before.get(name, now)) > Version(now)]
+if older:
+    print(f"requirements.sh: replaced by older versions: {', '.join(older)}")
 END

@@ -132,9 +132,14 @@ def main() -> None:
     for row in all_rows(args, build_scales(HUMAN36M_17, body.faces), body, device):
         print(row.text(), flush=True)
         rows.append(asdict(row))
-    if args.json:
-        with replacing(args.json) as path:
-            path.write_text(json.dumps({"machine": about, "rows": rows}, indent=1) + "\n")
+    save(args.json, {"machine": about, "rows": rows})
+
+
+def save(file: str | None, content: dict) -> None:
+    """Write what --json asks for, if it does."""
+    if file:
+        with replacing(file) as path:
+            path.write_text(json.dumps(content, indent=1) + "\n")
 
 
 def configurations(path: str, folders: list[str] | None) -> "dict[str, Config]":
@@ -166,9 +171,7 @@ def measure_body(args: argparse.Namespace) -> None:
     lifter = Lifter(next(iter(found.values())).TEST.weight_path, choose_devices(args.gpu)[0])
     rows = [row for label, cfg in found.items() for row in body_rows(cfg, lifter, args.body_frames, label, args.fps)]
     print(tables(rows))
-    if args.json:
-        with replacing(args.json) as path:
-            path.write_text(json.dumps({"rows": [asdict(row) for row in rows]}, indent=1) + "\n")
+    save(args.json, {"rows": [asdict(row) for row in rows]})
 
 
 def measure_lifting(args: argparse.Namespace) -> None:
@@ -196,9 +199,7 @@ def measure_lifting(args: argparse.Namespace) -> None:
         definitions = list(definition_rows(lifter, table, cfg.DATASET.data_dir, count))
         print(definition_text(definitions) + "\n", flush=True)
         results[name] = {"grid": grid, "places": places, "missing": missing, "definitions": definitions}
-    if args.json:
-        with replacing(args.json) as path:
-            path.write_text(json.dumps(results, indent=1) + "\n")
+    save(args.json, results)
 
 
 def measure_quality(args: argparse.Namespace) -> None:
@@ -214,9 +215,7 @@ def measure_quality(args: argparse.Namespace) -> None:
     print(
         f"{len(clips)} clips, {rows[0].results} results of each input: median, 95th percentile\n\n{quality_text(rows)}"
     )
-    if args.json:
-        with replacing(args.json) as path:
-            path.write_text(json.dumps({"rows": [asdict(row) for row in rows]}, indent=1) + "\n")
+    save(args.json, {"rows": [asdict(row) for row in rows]})
 
 
 def measure_gaps(args: argparse.Namespace) -> None:
@@ -229,9 +228,7 @@ def measure_gaps(args: argparse.Namespace) -> None:
     for label, cfg in configurations(args.gaps, args.data_dir).items():
         rows[label] = gap_errors(measured_clips(cfg, load_body(cfg.MODEL.smpl_dir), args.fps, every=1))
     print(gap_text(rows))
-    if args.json:
-        with replacing(args.json) as path:
-            path.write_text(json.dumps({"rows": rows}, indent=1) + "\n")
+    save(args.json, {"rows": rows})
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -22,6 +22,9 @@ MIN_AGREEING = 0.8
 
 LARGEST_PART = 4.0
 """Coordinates are parts of the image below this, pixels above: joints outside the image are guessed, but not far out."""
+
+COCO = {len(COCO_17): "coco"}
+"""Number of joints -> the convention that so many are in, of detectors trained on COCO."""
 
 NOBODY = "no frame holds a person"
 
@@ -89,9 +92,9 @@ def detections_of(path: Path, found: list[Found], **fields) -> Detections:
     )
 
 
-def usual_joint_set(found: list[Found]) -> str | None:
-    """COCO's, of formats whose 17 joints nearly always are."""
-    return "coco" if found and len(found[0].values) == len(COCO_17) else None
+def usual_joint_set(found: list[Found], usual: Mapping[int, str] = COCO) -> str | None:
+    """The convention that so many joints nearly always are in, in a format with these usual ones by number of joints."""
+    return usual.get(len(found[0].values)) if found else None
 
 
 def look_normalized(found: list[Found]) -> bool:

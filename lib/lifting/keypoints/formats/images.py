@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from lib.errors import UserError
-from lib.joints import COCO_17
+from lib.joints import BODY_25
 from lib.lifting.keypoints.formats import mmpose, openpifpaf, openpose, tensorflow_js, ultralytics
 from lib.lifting.keypoints.formats.detections import (
+    COCO,
     Detections,
     Found,
     check_bytes,
@@ -15,6 +16,7 @@ from lib.lifting.keypoints.formats.detections import (
     load_bytes,
     look_normalized,
     parse_json,
+    usual_joint_set,
     whole_numbers,
 )
 
@@ -28,10 +30,8 @@ class Kind(NamedTuple):
     usual: dict[int, str]
 
 
-COCO = {len(COCO_17): "coco"}
-
 KINDS = {
-    "OpenPose": Kind(openpose.is_image, openpose.people, {25: "body25"}),
+    "OpenPose": Kind(openpose.is_image, openpose.people, {len(BODY_25): "body25"}),
     "MMPose's instances": Kind(mmpose.is_image, mmpose.people, {}),
     "Ultralytics": Kind(ultralytics.is_image, ultralytics.people, COCO),
     "OpenPifPaf": Kind(openpifpaf.is_image, openpifpaf.people, COCO),
@@ -88,7 +88,7 @@ def _read(path: Path, images: Iterable[tuple[Path, int | str, Any]]) -> Detectio
         sizes |= _sizes(file, content)
     if len(sizes) > 1:
         raise UserError(f"{path}: images of different sizes; one file or folder must hold one size, split it")
-    joint_set = KINDS[kind].usual.get(len(found[0].values)) if kind and found else None
+    joint_set = usual_joint_set(found, KINDS[kind].usual) if kind else None
     size = next(iter(sizes), None)
     return detections_of(
         path, found, joint_set=joint_set, image_size=size, normalized=size is not None and look_normalized(found)
